@@ -1,0 +1,1 @@
+"""Where artefacts come from, and the cache that holds them."""

@@ -1,0 +1,1 @@
+"""How an op reaches the app, and which errors are certain."""

@@ -1,0 +1,1 @@
+"""Simulated users: the public User class, worker processes, programs in other languages."""

@@ -1,0 +1,1 @@
+"""The one impure link: plan to journal."""

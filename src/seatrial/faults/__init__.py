@@ -1,0 +1,1 @@
+"""Harms: inject, verify, heal, verify gone. One family a file."""

@@ -1,0 +1,1 @@
+"""Pure: what to do next. Arrivals, mixes, fault schedules, all from a seed."""

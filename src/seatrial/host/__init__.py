@@ -1,0 +1,1 @@
+"""This machine: process trees, cgroups, sockets, capabilities, undoing."""

@@ -1,0 +1,1 @@
+"""The observer: probes, samples, log follower; a process of its own."""

@@ -1,0 +1,1 @@
+"""Verdict and events to text and pages; never judges."""

@@ -1,0 +1,1 @@
+"""The run folder: journals, ledger, sealing, loading."""
