@@ -1,0 +1,95 @@
+"""How a process of a run is known again: by its environment, and by a mark that it can neither drop nor overwrite.
+
+The environment of a process can be lost: `env -i`, `sudo`, and every server that writes its title over it (redis,
+nginx, postgres). RLIMIT_LOCKS has had no effect in Linux since 2.4.25, is inherited by every child, survives exec and
+change of user, and everybody may read it, even of a zombie. So its soft value carries 31 bits of the run's tag and
+31 bits of the process's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import sys
+from collections.abc import Collection
+
+from seatrial.host import proc
+
+ENV_RUN, ENV_PROCESS = "SEATRIAL_RUN", "SEATRIAL_PROCESS"
+_RLIMIT_LOCKS = 10
+_BITS = 31
+
+
+def mark(tag: str, process: str) -> int:
+    """Return the mark of a process of a run."""
+    return _hash(tag) << _BITS | _hash(process)
+
+
+def apply(value: int) -> None:
+    """Put the mark on the calling process; for use between fork and exec. Where it cannot be done, nothing happens."""
+    if sys.platform != "linux":
+        return
+    try:
+        resource.setrlimit(_RLIMIT_LOCKS, (value, resource.getrlimit(_RLIMIT_LOCKS)[1]))
+    except (ValueError, OSError):
+        pass
+
+
+def environment(tag: str, process: str) -> dict[str, str]:
+    """Return the variables that every process of a run is started with."""
+    return {ENV_RUN: tag, ENV_PROCESS: process}
+
+
+def of_run(tag: str, process: str | None = None) -> dict[int, int]:
+    """Return the live processes of a run (or of one of its processes): pid to start ticks.
+
+    Found by mark, by environment, and by descent from one of those. The caller and its ancestors are never among them.
+    """
+    stats = proc.all_stats()
+    roots = {pid for pid, one in stats.items() if not one.dead and _is(pid, tag, process)}
+    found = roots | proc.descendants(roots, stats)
+    spared = _self_and_ancestors(stats)
+    return {pid: stats[pid].start_ticks for pid in found if pid not in spared and not stats[pid].dead}
+
+
+def orphans(tag: str, names: Collection[str]) -> list[int]:
+    """Return the dead children of the caller that belong to these processes of the run and wait to be reaped."""
+    me = os.getpid()
+    dead = [pid for pid, one in proc.all_stats().items() if one.dead and one.ppid == me]
+    marks = {mark(tag, name) for name in names}
+    return [pid for pid in dead if _mark_of(pid) in marks]
+
+
+def _is(pid: int, tag: str, process: str | None) -> bool:
+    value = _mark_of(pid)
+    if value >> _BITS == _hash(tag) and (process is None or value == mark(tag, process)):
+        return True
+    if value and value >> _BITS != 0 and process is not None and value >> _BITS == _hash(tag):
+        return False  # of the same run, but of another process
+    variables = proc.environ(pid)
+    return variables.get(ENV_RUN) == tag and process in (None, variables.get(ENV_PROCESS))
+
+
+def _mark_of(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/limits", "rb") as file:
+            text = file.read()
+    except OSError:
+        return 0
+    at = text.find(b"Max file locks")
+    word = text[at + 14 :].split(None, 1)[0] if at >= 0 else b""
+    return int(word) if word.isdigit() and len(word) < 19 else 0
+
+
+def _self_and_ancestors(stats: dict[int, proc.Stat]) -> set[int]:
+    spared, pid = set(), os.getpid()
+    while pid and pid not in spared:
+        spared.add(pid)
+        pid = stats[pid].ppid if pid in stats else 0
+    return spared
+
+
+def _hash(text: str) -> int:
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> (64 - _BITS) or 1
