@@ -1,0 +1,239 @@
+"""HTTP/1.1 for simulated users: keep-alive, exact failure semantics, and one request on the wire for each one asked.
+
+Nothing is re-sent, no redirect is followed and no cookie is kept unless asked. A connection that the server closed
+while it was idle is replaced before sending; one that dies after bytes were handed to the kernel makes the op unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json as jsonlib
+import re
+import ssl as ssllib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from seatrial.clients.connection import NS, Connection
+from seatrial.clients.cookies import CookieJar
+from seatrial.clients.response import Response
+from seatrial.clients.tables import while_connecting
+from seatrial.clock import Clock, SystemClock
+from seatrial.errors import ClientError
+
+_NOT_IN_PATH = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
+_NOT_IN_HEADER = re.compile(r"[\r\n\x00]")
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class HttpClient:
+    """A client of one server, owned by one user. Requests made at the same time use a connection each.
+
+    timeout_s bounds a whole request; connect_timeout_s and first_byte_timeout_s, at most as long, bound its parts.
+    effects: own rows for the table of statuses, e.g. {503: "fail"}. cookies: keep them. ssl: a context for TLS.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout_s: float = 5.0,
+        connect_timeout_s: float | None = None,
+        first_byte_timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: bool = False,
+        effects: Mapping[int, str] | None = None,
+        ssl: ssllib.SSLContext | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.host, self.port = host, port
+        self.timeout_s = timeout_s
+        self.connect_timeout_s = connect_timeout_s
+        self.first_byte_timeout_s = first_byte_timeout_s
+        self.cookies = CookieJar() if cookies else None
+        self.effects = effects
+        self._ssl = ssl
+        self._clock = clock or SystemClock()
+        self._now = self._clock.now_ns
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._headers = {"Host": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "User-Agent": "seatrial",
+                         "Accept": "*/*"} | dict(headers or {})  # fmt: skip
+        self._fixed = ""
+        self._render_fixed()
+        self.opened = 0  # connections opened so far
+
+    # -- who we are
+
+    def set_header(self, name: str, value: str | None) -> None:
+        """Send a header with every request from now on; None takes it out."""
+        self._headers.pop(name, None)
+        if value is not None:
+            self._headers[name] = value
+        self._render_fixed()
+
+    def bearer(self, token: str) -> None:
+        """Send `Authorization: Bearer <token>` from now on."""
+        self.set_header("Authorization", f"Bearer {token}")
+
+    def basic(self, user: str, password: str) -> None:
+        """Send HTTP basic authentication from now on."""
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.set_header("Authorization", f"Basic {pair}")
+
+    # -- requests
+
+    async def get(self, path: str, **options: Any) -> Response:
+        """Send GET; options as of `request`."""
+        return await self.request("GET", path, **options)
+
+    async def head(self, path: str, **options: Any) -> Response:
+        """Send HEAD; options as of `request`."""
+        return await self.request("HEAD", path, **options)
+
+    async def put(self, path: str, body: bytes | str = b"", **options: Any) -> Response:
+        """Send PUT; options as of `request`."""
+        return await self.request("PUT", path, body, **options)
+
+    async def post(self, path: str, body: bytes | str = b"", **options: Any) -> Response:
+        """Send POST; options as of `request`."""
+        return await self.request("POST", path, body, **options)
+
+    async def patch(self, path: str, body: bytes | str = b"", **options: Any) -> Response:
+        """Send PATCH; options as of `request`."""
+        return await self.request("PATCH", path, body, **options)
+
+    async def delete(self, path: str, **options: Any) -> Response:
+        """Send DELETE; options as of `request`."""
+        return await self.request("DELETE", path, **options)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str = b"",
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        follow: int = 0,
+    ) -> Response:
+        """Send one request and return its response, whatever the status.
+
+        json: sent as the body, with its content type. follow: how many redirects to follow, with GET; each is a
+        request on the wire of its own. timeout_s: for this request, each redirect anew.
+        Raises ClientError: refused, dns, connect-timeout, tls, reset-before-send (certain); reset-after-send,
+        closed-after-send, read-timeout, protocol-error (uncertain). Raises ValueError for a path that is not ASCII.
+        """
+        if json is not None:
+            body = jsonlib.dumps(json, separators=(",", ":"))
+            headers = {"Content-Type": "application/json", **(headers or {})}
+        response = await self._once(method, path, body, headers, timeout_s)
+        while follow > 0 and response.status in _REDIRECTS and "location" in response.headers:
+            path = self._local(urljoin(path, response.headers["location"]))
+            response = await self._once("GET", path, b"", None, timeout_s)
+            follow -= 1
+        return response
+
+    async def close(self) -> None:
+        """Close all connections and let the event loop see it."""
+        for connection in (*self._idle, *self._busy):
+            connection.abort()
+        self._idle.clear()
+        self._busy.clear()
+        await asyncio.sleep(0)
+
+    # -- inside
+
+    async def _once(
+        self, method: str, path: str, body: bytes | str, headers: Mapping[str, str] | None, timeout_s: float | None
+    ) -> Response:
+        total_s = self.timeout_s if timeout_s is None else timeout_s
+        data = self._encode(method, path, body.encode() if isinstance(body, str) else body, headers)
+        started = self._now()
+        connection, connect_ns = self._idle_one(), 0
+        if connection is None:
+            connection = await self._connect(total_s)
+            connect_ns = self._now() - started
+        total_ns = max(int(total_s * NS) - connect_ns, 1)
+        first_s = self.first_byte_timeout_s
+        first_ns = total_ns if first_s is None else int(first_s * NS)
+        self._busy.add(connection)
+        try:
+            response = await connection.exchange(data, head=method == "HEAD", total_ns=total_ns, first_ns=first_ns)
+        except BaseException:
+            connection.abort()
+            raise
+        finally:
+            self._busy.discard(connection)
+        self._keep(connection)
+        response.connect_ns = connect_ns
+        if connect_ns:
+            response.first_byte_ns += connect_ns
+            response.total_ns += connect_ns
+        if self.effects is not None:
+            response.judge_by(self.effects)
+        if self.cookies is not None:
+            found = [v.decode("latin-1") for k, v in response.raw_headers if k.lower() == b"set-cookie"]
+            self.cookies.take(found, self._clock.wall_ns() / NS)
+        return response
+
+    def _idle_one(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+            connection.abort()
+        return None
+
+    def _keep(self, connection: Connection) -> None:
+        if connection.keep and connection.usable:
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    async def _connect(self, total_s: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        bound = total_s if self.connect_timeout_s is None else min(self.connect_timeout_s, total_s)
+        try:
+            async with asyncio.timeout(bound):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, self._now), self.host, self.port, ssl=self._ssl
+                )
+        except (OSError, TimeoutError, ssllib.SSLError) as error:
+            raise while_connecting(error) from None
+        self.opened += 1
+        return connection
+
+    def _render_fixed(self) -> None:
+        for name, value in self._headers.items():
+            _check_header(name, value)
+        self._fixed = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
+
+    def _encode(self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:
+        if not path.startswith("/") or _NOT_IN_PATH.search(path):
+            raise ValueError(f"path {path!r} must begin with / and hold only printable ASCII; quote it first")
+        more = ""
+        if self.cookies is not None and len(self.cookies):
+            pairs = self.cookies.header(path)
+            more = f"Cookie: {pairs}\r\n" if pairs else ""
+        for name, value in (headers or {}).items():
+            _check_header(name, value)
+            more += f"{name}: {value}\r\n"
+        if body or method in _WITH_BODY:
+            more += f"Content-Length: {len(body)}\r\n"
+        return f"{method} {path} HTTP/1.1\r\n{self._fixed}{more}\r\n".encode("latin-1") + body
+
+    def _local(self, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.netloc and parts.netloc != self._headers["Host"]:
+            raise ClientError("redirect-elsewhere", certain=False, detail=url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _check_header(name: str, value: str) -> None:
+    if _NOT_IN_HEADER.search(name) or _NOT_IN_HEADER.search(value):
+        raise ValueError(f"header {name!r} must not hold a line break")
