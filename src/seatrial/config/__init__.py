@@ -1,1 +1,1 @@
-"""Text to values: app.toml, scenarios, knobs; every mistake reported at once."""
+"""Text to values: app.toml, scenarios, knobs; every mistake is reported at once."""
