@@ -53,7 +53,8 @@ class FaultEvent(Event, frozen=True, kw_only=True):
 class ProcessEvent(Event, frozen=True, kw_only=True):
     """A process of the app started or exited.
 
-    what: start | exit | ready | killed-after-grace | survived-teardown.
+    what: start | exit | ready | killed-after-grace | survived-teardown | start-failed and not-ready (of a restart by
+    policy) | log-limit | disk-limit.
     by: what caused it: "engine" (a stage), a fault id, "restart-policy", or "" when nobody of ours did.
     code: exit code, or -signal.
     """

@@ -32,7 +32,7 @@ TOOLS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """One thing that this machine can or cannot do. used_for, and how to get it, in plain words; detail: what was seen."""
+    """One thing that this machine can or cannot do. detail: what was seen."""
 
     name: str
     present: bool
@@ -146,9 +146,14 @@ def _pidfd() -> Capability:
 
 def _run_mark() -> Capability:
     value = marks.mark(_PROBE, "look")
-    child = _forked(lambda: marks.apply(value) or str(value) in Path("/proc/self/limits").read_text())
+    child = _forked(lambda: _marks_itself(value))
     how = "Linux; without it the environment is searched for the run's tag"
     return _capability("run-mark", "finding processes of a run that wrote over their environment", how, (child, ""))
+
+
+def _marks_itself(value: int) -> bool:
+    marks.apply(value)
+    return str(value) in Path("/proc/self/limits").read_text()
 
 
 def _user_namespace() -> Capability:

@@ -41,13 +41,13 @@ def environment(tag: str, process: str) -> dict[str, str]:
     return {ENV_RUN: tag, ENV_PROCESS: process}
 
 
-def of_run(tag: str, process: str | None = None) -> dict[int, int]:
-    """Return the live processes of a run (or of one of its processes): pid to start ticks.
+def of_run(tag: str, names: Collection[str] | None = None) -> dict[int, int]:
+    """Return the live processes of a run (or of these of its processes): pid to start ticks.
 
     Found by mark, by environment, and by descent from one of those. The caller and its ancestors are never among them.
     """
     stats = proc.all_stats()
-    roots = {pid for pid, one in stats.items() if not one.dead and _is(pid, tag, process)}
+    roots = {pid for pid, one in stats.items() if not one.dead and _is(pid, tag, names)}
     found = roots | proc.descendants(roots, stats)
     spared = _self_and_ancestors(stats)
     return {pid: stats[pid].start_ticks for pid in found if pid not in spared and not stats[pid].dead}
@@ -61,14 +61,13 @@ def orphans(tag: str, names: Collection[str]) -> list[int]:
     return [pid for pid in dead if _mark_of(pid) in marks]
 
 
-def _is(pid: int, tag: str, process: str | None) -> bool:
+def _is(pid: int, tag: str, names: Collection[str] | None) -> bool:
+    """The mark decides where there is one; else the environment."""
     value = _mark_of(pid)
-    if value >> _BITS == _hash(tag) and (process is None or value == mark(tag, process)):
-        return True
-    if value and value >> _BITS != 0 and process is not None and value >> _BITS == _hash(tag):
-        return False  # of the same run, but of another process
+    if value >> _BITS == _hash(tag):
+        return names is None or value in {mark(tag, name) for name in names}
     variables = proc.environ(pid)
-    return variables.get(ENV_RUN) == tag and process in (None, variables.get(ENV_PROCESS))
+    return variables.get(ENV_RUN) == tag and (names is None or variables.get(ENV_PROCESS) in names)
 
 
 def _mark_of(pid: int) -> int:
