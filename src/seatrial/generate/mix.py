@@ -66,7 +66,11 @@ class Mix:
 
     def picks(self, state: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return `pick` for many numbers at once."""
-        mixed = _mixed(np.uint64(state) + (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP))
+        return self.picks_of(np.full(len(numbers), state, dtype=np.uint64), numbers)
+
+    def picks_of(self, states: NDArray[np.uint64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return `pick` for many streams, each with its number."""
+        mixed = _mixed(states + (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP))
         x = (mixed >> np.uint64(11)).astype(np.float64) * _FLOAT
         return np.minimum(np.searchsorted(self.edges, x, side="right"), len(self.edges) - 1).astype(np.int64)
 
