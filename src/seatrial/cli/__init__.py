@@ -1,1 +1,1 @@
-"""The command line: arguments and exit codes, nothing else."""
+"""The command line: arguments to values, outcomes to exit codes. It decides nothing about a trial."""

@@ -1,4 +1,4 @@
-"""The keys of an entry that belong to its kind: parameters of a fault, a check or a provider, held against their table."""
+"""The keys of an entry that belong to its kind (fault, check, provider), held against the kind's table of parameters."""
 
 from __future__ import annotations
 
