@@ -114,7 +114,12 @@ class _Segment:
         self.bytes = self.records.bytes
         header = (layout.MAGIC, layout.VERSION, _RECORD, worker, number, layout.STILL_OPEN)
         layout.HEADER_FORMAT.pack_into(self.bytes, 0, *header)
-        self.heap = _Heap(layout.heap_path(path), when_full)
+        try:
+            self.heap = _Heap(layout.heap_path(path), when_full)
+        except (EnvironmentTrouble, OSError):
+            self.records.close(0)
+            path.unlink()  # the same number is tried again
+            raise
         self.in_flight = 0
 
     def count_in_flight(self, end: int) -> int:

@@ -57,8 +57,8 @@ def read_segments(folder: Path | str) -> Ops:
 def read_recorded(folder: Path) -> Recorded:
     """Return the ops of all segments in a journal folder, and the count of torn records."""
     found = layout.segments(folder)
-    names = WorkerNames(folder, sorted({worker for worker, _, _ in found}))
     parts = [(worker, read_segment(path)) for worker, _, path in found]
+    names = WorkerNames(folder, sorted({worker for worker, _, _ in found}))  # after the records: a writer may be alive
     torn = missing_segments([(worker, number) for worker, number, _ in found]) + names.damaged
     torn += sum(part.torn + names.count_lost(worker, part.rows) for worker, part in parts)
     return Recorded(_assemble(parts, names), torn)
@@ -140,11 +140,11 @@ def _records(path: Path) -> tuple[NDArray[Any], int]:
     whole = len(body) // layout.RECORD
     slots = body[: whole * layout.RECORD].view(layout.RECORD_DTYPE)
     written = _written(path, data)
-    torn = written - whole if written > whole else int(body[whole * layout.RECORD :].any())
+    torn = written - whole if written > whole else int(len(body) % layout.RECORD != 0)
     begun = slots["begun"] == layout.BEGUN
     if not begun.all():
-        empty = slots[~begun].view(np.uint8).reshape(-1, layout.RECORD)
-        torn += int(np.count_nonzero(empty.any(axis=1)))
+        raw = body[: whole * layout.RECORD].reshape(-1, layout.RECORD)  # slots[...] would not copy the padding bytes
+        torn += int(np.count_nonzero(raw[~begun].any(axis=1)))
     rows = slots[begun]  # a copy: completions that are torn are cleared in it
     outcome = rows["outcome"]
     wrong = (outcome != 0) & ((outcome < OpOutcome.OK) | (outcome > OpOutcome.UNKNOWN))
@@ -155,9 +155,11 @@ def _records(path: Path) -> tuple[NDArray[Any], int]:
 
 
 def _written(path: Path, data: NDArray[np.uint8]) -> int:
-    """Return how many records the header says that the closed segment has; 0 when it is open or has no header."""
-    if len(data) < layout.HEADER_FORMAT.size or not data[: layout.HEADER].any():
-        return 0
+    """Return how many records the closed segment has by its header: 0 when it is open, 1 or more when that is cut."""
+    if len(data) < layout.HEADER_FORMAT.size:
+        return min(len(data), 1)
+    if not data[: layout.HEADER].any():
+        return 0  # killed while it was made
     magic, version, record, _, _, count = layout.HEADER_FORMAT.unpack_from(data.data)
     if magic != layout.MAGIC or version != layout.VERSION or record != layout.RECORD:
         raise EnvironmentTrouble(

@@ -80,7 +80,7 @@ class FileLedger:
             new = os.pread(self._fd, size - self._read_to, self._read_to)
             whole = new[: new.rfind(b"\n") + 1]
             self._read_to += len(whole)
-            self._last = max([self._last, *(line.id for line in _lines(whole))])
+            self._last = max([self._last, *(line.id for line in _lines(new))])  # a line may lack only its end
             yield len(whole) < len(new)
         finally:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -97,8 +97,8 @@ def read_ledger(path: Path | str) -> list[LedgerLine]:
     """Return the entries that are open, in the order to undo them: the one opened last comes first.
 
     A torn `open` counts for nothing (its thing was never made: open() had not returned); a torn `close` leaves its
-    entry open, and undoing it again does no harm. An entry with a recipe that this version does not know is returned with
-    undo None, and how says so. A file that does not exist is an empty ledger.
+    entry open, and undoing it again does no harm. An entry with a recipe that this version does not know is
+    returned with undo None, and how says so. A file that does not exist is an empty ledger.
     """
     file = Path(path)
     found: dict[int, LedgerLine] = {}
