@@ -43,7 +43,11 @@ from seatrial.verdict import (
 WALL = 1_795_000_000 * NS
 MONO = 5_000 * NS
 ANCHOR = Anchor(wall_ns=WALL, mono_ns=MONO)
-FAULTS = (("F1", "kill", "redis", 20.0, 3.4), ("F2", "pause", "redis", 45.0, 6.0), ("F3", "cut", "link:front", 70.0, 4.0))
+FAULTS = (
+    ("F1", "kill", "redis", 20.0, 3.4),
+    ("F2", "pause", "redis", 45.0, 6.0),
+    ("F3", "cut", "link:front", 70.0, 4.0),
+)
 
 
 def at(seconds: float) -> int:
@@ -69,11 +73,15 @@ def plan() -> Plan:
         ),
         artefacts=(Artefact(name="redis", provider="apt", package="redis-server", version="7.0.15"),),
         load=Load(users=20, length_s=90, arrivals=Arrivals(rate=200)),
-        stages=(Stage(name="install", within_s=120), Stage(name="drive", within_s=100), Stage(name="heal", within_s=30)),
+        stages=(
+            Stage(name="install", within_s=120),
+            Stage(name="drive", within_s=100),
+            Stage(name="heal", within_s=30),
+        ),
         faults=tuple(
             PlannedFault(id=i, kind=k, target=t, trigger=Trigger(at_s=s), hold_s=h) for i, k, t, s, h in FAULTS
         ),
-        claims="Throws: one SIGKILL, one freeze and one cut of the link.\nVerifies: acknowledged writes are still there.",
+        claims="Throws: one SIGKILL, one freeze and one cut of the link.\nVerifies: acknowledged writes are kept.",
     )
 
 
@@ -134,7 +142,13 @@ def events(length_s: float = 90.0) -> tuple[AnyEvent, ...]:
         LogCount(t_ns=at(length_s), process="redis", pattern="loaded", count=2, lines=311),
         LogCount(t_ns=at(length_s), process="redis", pattern="panic", count=0, lines=311),
         IdentitySeen(
-            t_ns=at(0), moment="after ready", artefact="redis", source="app", expected="7.0.15", observed="7.0.15", ok=True
+            t_ns=at(0),
+            moment="after ready",
+            artefact="redis",
+            source="app",
+            expected="7.0.15",
+            observed="7.0.15",
+            ok=True,
         ),
         CrewStats(t_ns=at(5), worker=0, arrivals=1000, lag_p99_ns=210_000, lag_max_ns=900_000, busy=0.21),
         ProcessEvent(t_ns=at(-3), process="redis", what="start", pid=100, by="engine"),

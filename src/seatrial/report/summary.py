@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from seatrial.history import History
 from seatrial.plan import Plan
 from seatrial.report.text import MEANING, WORDS, between_s, one_line, plural, seconds
-from seatrial.verdict import SEVERITY, FaultResult, Finding, Level, Outcome, Verdict
+from seatrial.verdict import SEVERITY, FaultResult, Finding, Level, Outcome, Teardown, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,21 +99,25 @@ def examined(verdict: Verdict) -> tuple[Fact, ...]:
         ),
         Fact(
             label="faults that bit",
-            value=f"{verified} of {len(verdict.faults)}",
+            value=f"{verified} of {len(verdict.faults)}" if verdict.faults else "none planned",
             note=f"slowest recovery {seconds(longest)}" if longest is not None else "",
         ),
         Fact(
-            label="planted violations caught",
-            value=f"{caught:,} of {planted:,}",
-            note="proof that the checks can fail" if planted else "no check proved that it can fail",
+            label="self-proof",
+            value=f"{caught:,} of {planted:,}" if planted else "none",
+            note="planted violations caught" if planted else "no check proved that it can fail",
         ),
         Fact(label="length", value=seconds(length), note=plural(len(verdict.stages), "stage")),
-        Fact(
-            label="left behind",
-            value="nothing" if verdict.teardown.clean else plural(len(verdict.teardown.residue), "thing"),
-            note="by an independent listing" if verdict.teardown.clean else "teardown was not shown to be clean",
-        ),
+        _left_behind(verdict.teardown),
     )
+
+
+def _left_behind(teardown: Teardown) -> Fact:
+    if teardown.clean:
+        return Fact(label="left behind", value="nothing", note="by an independent listing")
+    if teardown.residue:
+        return Fact(label="left behind", value=plural(len(teardown.residue), "thing"), note="listed at the end")
+    return Fact(label="left behind", value="not known", note="teardown was not verified")
 
 
 def not_examined(verdict: Verdict, history: History | None = None) -> tuple[Gap, ...]:
@@ -136,6 +140,8 @@ def not_examined(verdict: Verdict, history: History | None = None) -> tuple[Gap,
         for c in verdict.checks
         if c.proof.caught < c.proof.planted
     ]
+    if not verdict.teardown.clean and not verdict.teardown.residue:
+        gaps.append(Gap(what="a clean teardown", why="no independent listing said so"))
     if verdict.accounting.in_flight:
         gaps.append(Gap(what=plural(verdict.accounting.in_flight, "op"), why="still in flight when the run ended"))
     if history is not None and history.torn:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from seatrial.history import History, Injection, ProbeSample, ResourceSample, StageEvent
 from seatrial.report.scales import HIGH, WIDE, Floats, Scale, bars, line, linear, logarithmic, time_ticks, usual_spacing
@@ -158,6 +159,16 @@ def _stage_bars(history: History, axis: Axis) -> list[Bar]:
     ]
 
 
+def _held(series: ProbeSeries) -> tuple[NDArray[np.bool_], Floats]:
+    """Return where a probe's state is known, and the share of bad answers: each answer holds until the next is due."""
+    asked = series.good + series.bad
+    share = np.where(asked > 0, series.bad / np.maximum(asked, 1), np.nan)
+    place = np.arange(len(asked))
+    last = np.maximum.accumulate(np.where(asked > 0, place, -1))
+    known = (last >= 0) & (place - last <= usual_spacing(share))
+    return known, np.where(known, share[np.maximum(last, 0)], 0.0)
+
+
 _STAGE_STYLES = {"pass", "fail", "inconclusive", "not-tested", "environment"}
 _STACK = (("ok", "ok"), ("in flight", "in_flight"), ("unknown", "unknown"), ("fail", "fail"))
 
@@ -236,11 +247,10 @@ class _Drawing:
     def probes(self, found: dict[str, ProbeSeries]) -> None:
         """Add one strip a health probe: good below, bad from the top."""
         for name, series in list(found.items())[:_MOST_PROBES]:
-            asked = series.good + series.bad
-            share = series.bad / np.maximum(asked, 1)
-            split = np.where(series.bad > 0, np.maximum(share, 0.4), 0.0) * HIGH
+            asked, share = _held(series)
+            split = np.where(share > 0, np.maximum(share, 0.4), 0.0) * HIGH
             zero, full = np.zeros(self.axis.buckets), np.full(self.axis.buckets, HIGH)
-            good = bars(np.where(asked > 0, full, zero), np.where(asked > 0, split, zero))
+            good = bars(np.where(asked, full, zero), np.where(asked, split, zero))
             body = f'<path class="area ok" d="{good}"/><path class="area fail" d="{bars(split, zero)}"/>'
             counts = (("ok", "good", series.good), ("fail", "bad", series.bad))
             self.panels.append(
