@@ -29,16 +29,16 @@ def heal_run(run: Path, clock: Clock, how: str) -> Healed:
     """
     path = run / LEDGER
     entries = read_ledger(path)
-    ledger = FileLedger(path, clock)
     done: list[str] = []
     left: list[str] = []
-    for entry in entries:
-        if entry.undo is None:
-            continue
-        done += undoing.perform(entry.undo)
-        still = undoing.still_there(entry.undo)
-        left += [f"{entry.kind} {entry.name}: {item}" for item in still]
-        if not still:
-            ledger.close(entry.id, how)
-    ledger.done()
+    with FileLedger(path, clock) as ledger:
+        for entry in entries:
+            if entry.undo is None:
+                left.append(f"{entry.kind} {entry.name}: {entry.how}")
+                continue
+            done += undoing.perform(entry.undo)
+            still = undoing.still_there(entry.undo)
+            left += [f"{entry.kind} {entry.name}: {item}" for item in still]
+            if not still:
+                ledger.close(entry.id, how)
     return Healed(run=run, open_entries=len(entries), done=tuple(done), left=tuple(left))

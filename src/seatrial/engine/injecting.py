@@ -80,7 +80,7 @@ class Injector:
         await clock.sleep(max(0.0, (begin_ns - clock.now_ns()) / NS + trigger.at_s))
 
     async def _wait_turn(self, planned: PlannedFault, stack: AsyncExitStack) -> None:
-        """Take a place within the blast radius, and the target itself, so that two faults never fight over a process."""
+        """Take a place in the blast radius, and the target itself, so that two faults never fight over a process."""
         await stack.enter_async_context(self._slots)
         for name in self._held_by(planned):
             await stack.enter_async_context(self._locks.setdefault(name, asyncio.Lock()))

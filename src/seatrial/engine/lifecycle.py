@@ -11,7 +11,7 @@ from seatrial.clock import NS
 from seatrial.engine.injecting import Injector
 from seatrial.engine.parts import Parts
 from seatrial.errors import EnvironmentTrouble, SeatrialError, StageFailed
-from seatrial.history import IdentitySeen, Interruption, Residue, StageEvent
+from seatrial.history import ArtefactInstalled, IdentitySeen, Interruption, Residue, StageEvent
 from seatrial.plan import Plan, Probe, Stage
 from seatrial.ports import (
     Address,
@@ -106,8 +106,17 @@ class Trial:
 
     async def _do_install(self, _stage: Stage) -> str:
         for artefact in self.plan.artefacts:
-            provider = self.parts.providers[artefact.provider]
-            self.installed[artefact.name] = await provider.install(artefact, self.site.say)
+            found = await self.parts.providers[artefact.provider].install(artefact, self.site.say)
+            self.installed[artefact.name] = found
+            self.site.emit(
+                ArtefactInstalled(
+                    t_ns=self._now(),
+                    artefact=artefact.name,
+                    provider=artefact.provider,
+                    version=found.version,
+                    digest=found.digest,
+                )
+            )
         self.links = self.parts.links(self.plan, self.site)
         for link in self.plan.links:
             self.controls[link.name] = await self.links.open(link)
@@ -218,20 +227,23 @@ class Trial:
         if self.hold_open and self.deployment:
             await self.hold_open(self.deployment)
         self._stage_event("teardown", "begin")
-        troubles = []
-        for what, part in (("crew", self.crew and self.crew.close), ("observer", self.observer and self.observer.stop)):
-            troubles += await self._contained(what, part)
+        endings: dict[str, Callable[[], Awaitable[None]]] = {}
+        if self.crew:
+            endings["crew"] = self.crew.close
+        if self.observer:
+            endings["observer"] = self.observer.stop
         if self.deployment:
-            troubles += await self._contained("deployment", self.deployment.teardown)
-        troubles += await self._contained("links", self.links and self.links.close)
+            endings["deployment"] = self.deployment.teardown
+        if self.links:
+            endings["links"] = self.links.close
+        troubles = [trouble for what, end in endings.items() for trouble in await self._contained(what, end)]
         left = await self.deployment.residue() if self.deployment else []
+        left = sorted({*left, *self.parts.residue()})
         self.site.emit(Residue(t_ns=self._now(), clean=not left, items=tuple(left)))
         outcome = "pass" if not left and not troubles else "fail"
         self._stage_event("teardown", "end", outcome=outcome, reason="; ".join([*troubles, *left]))
 
-    async def _contained(self, what: str, action: Callable[[], Awaitable[None]] | None) -> list[str]:
-        if action is None:
-            return []
+    async def _contained(self, what: str, action: Callable[[], Awaitable[None]]) -> list[str]:
         try:
             async with asyncio.timeout(CLEANUP_BOUND_S):
                 await action()

@@ -20,3 +20,4 @@ class Parts:
     links: Callable[[Plan, Site], Links]
     crew: Callable[[Plan, Site, Mapping[str, Any]], CrewControl]
     observer: Callable[[Plan, Site], ObserverControl]
+    residue: Callable[[], list[str]]  # what the run left anywhere, by a listing that believes nobody

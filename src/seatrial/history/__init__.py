@@ -2,6 +2,7 @@
 
 from seatrial.history.events import (
     AnyEvent,
+    ArtefactInstalled,
     CrewEvent,
     CrewStats,
     Event,
@@ -26,6 +27,7 @@ __all__ = [
     "COLUMNS",
     "NONE",
     "AnyEvent",
+    "ArtefactInstalled",
     "CrewEvent",
     "CrewStats",
     "Event",

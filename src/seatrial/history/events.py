@@ -68,6 +68,15 @@ class ProcessEvent(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ArtefactInstalled(Event, frozen=True, kw_only=True):
+    """An artefact is on this machine: the exact version and digest that the provider found."""
+
+    artefact: str
+    provider: str
+    version: str
+    digest: str
+
+
 class IdentitySeen(Event, frozen=True, kw_only=True):
     """A reading of who the app says it is. source: artefact | runtime | app."""
 
@@ -192,6 +201,7 @@ AnyEvent = (
     | StageEvent
     | FaultEvent
     | ProcessEvent
+    | ArtefactInstalled
     | IdentitySeen
     | ProbeSample
     | ResourceSample
