@@ -211,6 +211,17 @@ class LinkControl(Protocol):
         """Return counters: accepted, open, refused, reset, bytes_up, bytes_down, held_bytes, toxics (in force)."""
         ...
 
+    async def admit(self, port: int, far: Address | None) -> None:
+        """Expect one connection of a prober from that local port, and carry it through all toxics, uncounted.
+
+        far: a listener of the prober's own, so that the app sees nothing; None for the real upstream.
+        """
+        ...
+
+    async def seen(self, port: int) -> str:
+        """Return what became of that connection: expected, waiting, dialling, joined, or why it is over."""
+        ...
+
 
 class Links(Protocol):
     """All fault proxies of a run."""
