@@ -21,7 +21,7 @@ LAYERS = [  # lowest first; names in one row are strangers to each other
     {"kinds"},
     {"config", "report"},
     {"run"},
-    {"testing"},
+    {"testing", "scenario"},
     {"cli", "pytest_plugin"},
     {"__main__", "__init__"},
 ]

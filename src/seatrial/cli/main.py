@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from seatrial import __version__
-from seatrial.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_PASS, EXIT_UNPROVEN
+from seatrial.errors import EXIT_ENVIRONMENT, EXIT_PASS, EXIT_UNPROVEN
 
 F = TypeVar("F", bound=Callable[..., Any])
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -59,7 +59,7 @@ def run(
     keep_on_fail: bool,
     as_json: bool,
 ) -> int:
-    """Run a trial of APP, and hand over its verdict."""
+    """Run a trial of APP and hand over its verdict."""
     from seatrial.cli import trial
 
     made = trial.plan_of(app, scenario, sets, _seed(seed), runtime)
@@ -70,7 +70,10 @@ def run(
 @_planning
 @json_option
 def plan(app: str, scenario: str, sets: tuple[str, ...], seed: int | None, runtime: str, as_json: bool) -> int:
-    """Show what a run would do, and what cannot be done here; run nothing."""
+    """Show what a run would do; run nothing.
+
+    Exit code 64 when the plan is refused, 3 when this machine lacks something for it.
+    """
     from seatrial import plan as plans
     from seatrial.cli import show_plan, trial
     from seatrial.config.refuse import lacking
@@ -102,7 +105,7 @@ def judge(run_name: str, out: str, as_json: bool) -> int:
 @out_option
 @json_option
 def report(run_name: str, out: str, as_json: bool) -> int:
-    """Write the report files of RUN again, and print their paths."""
+    """Write the report files of RUN again."""
     from seatrial import run as runs
     from seatrial.cli import trial
     from seatrial.store.folder import find_run
@@ -118,7 +121,10 @@ def report(run_name: str, out: str, as_json: bool) -> int:
 @click.option("--keep-on-fail", is_flag=True, help="Keep the app up when the run is not green, until Ctrl-C.")
 @json_option
 def replay(run_name: str, out: str, keep_on_fail: bool, as_json: bool) -> int:
-    """Run the plan of RUN again: the same seed, load, faults and victims."""
+    """Run the plan of RUN again.
+
+    The same seed, and so the same load, faults and victims.
+    """
     from seatrial.cli import trial
     from seatrial.store.folder import find_run
 
@@ -129,7 +135,10 @@ def replay(run_name: str, out: str, keep_on_fail: bool, as_json: bool) -> int:
 @cli.command()
 @json_option
 def faults(as_json: bool) -> int:
-    """List the faults: what they do, to what, their parameters, and whether they work here."""
+    """List the faults and whether they work here.
+
+    What each does, to what, and its parameters.
+    """
     from seatrial.cli import listing
 
     click.echo(listing.faults_json() if as_json else "\n".join(listing.faults_text()))
@@ -139,7 +148,10 @@ def faults(as_json: bool) -> int:
 @cli.command()
 @json_option
 def checks(as_json: bool) -> int:
-    """List the checks: what they claim, what they need of a plan, and every limit with its default."""
+    """List the checks and their limits.
+
+    What each claims, what it needs of a plan, and every limit with its default.
+    """
     from seatrial.cli import listing
 
     click.echo(listing.checks_json() if as_json else "\n".join(listing.checks_text()))
@@ -150,7 +162,7 @@ def checks(as_json: bool) -> int:
 @out_option
 @json_option
 def doctor(out: str, as_json: bool) -> int:
-    """Say what this machine can do, what it lacks, and how to get it."""
+    """Say what this machine can do and what it lacks."""
     from seatrial.cli import listing
 
     click.echo(listing.doctor_json(Path(out)) if as_json else "\n".join(listing.doctor_text(Path(out))))
@@ -161,7 +173,7 @@ def doctor(out: str, as_json: bool) -> int:
 @out_option
 @json_option
 def ps(out: str, as_json: bool) -> int:
-    """List runs that are going, and runs that left something behind."""
+    """List runs that go on or left something."""
     from seatrial.cli import trial
 
     rows = trial.ps_rows(Path(out))
@@ -174,7 +186,10 @@ def ps(out: str, as_json: bool) -> int:
 @out_option
 @json_option
 def heal(run_name: str | None, out: str, as_json: bool) -> int:
-    """Undo what RUN (or every dead run) left behind, and verify that it is gone."""
+    """Undo what a dead RUN (or all) left behind.
+
+    It is verified, by listing again, that nothing is left; what is left is shown, and the exit code is 2.
+    """
     from seatrial.cli import trial
 
     healed = trial.heal(run_name, Path(out))
@@ -185,13 +200,15 @@ def heal(run_name: str | None, out: str, as_json: bool) -> int:
 @cli.command()
 @click.argument("name")
 def init(name: str) -> int:
-    """Write a small app that runs, with comments, to begin with: apps/NAME, or the folder NAME when it has a slash."""
+    """Write a small app that runs, to begin with.
+
+    It is written to apps/NAME, or to the folder NAME when that has a slash.
+    """
     from seatrial.cli import starter
 
     folder = starter.write(name)
     click.echo(str(folder))
-    again = folder.name if folder.parent.name == "apps" and folder.parent.parent == Path.cwd() else folder
-    click.echo(f"next: seatrial plan {again}; then seatrial run {again}", err=True)
+    click.echo(f"next: seatrial plan {name}; then seatrial run {name}", err=True)
     return EXIT_PASS
 
 
@@ -200,6 +217,3 @@ def _seed(given: int | None) -> int:
     seed = secrets.randbelow(2**31) if given is None else given
     click.echo(f"seed {seed}", err=True)
     return seed
-
-
-__all__ = ["EXIT_INTERRUPTED", "cli"]

@@ -61,9 +61,8 @@ def _process(process: Process) -> list[str]:
         found.append("  ready: as soon as it has started (no [ready] is declared)")
     if process.identity:
         found.append(f"  identity: by {process.identity.kind}, compared with {process.identity.expect}")
-    found.append(
-        f"  stop: SIG{process.stop_signal}, killed after {_s(process.stop_grace_s)}; restart: {process.restart}"
-    )
+    grace = f"SIG{process.stop_signal}, killed after {_s(process.stop_grace_s)}"
+    found.append(f"  stop: {grace}; restart: {process.restart}")
     return found
 
 

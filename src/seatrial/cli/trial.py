@@ -37,7 +37,7 @@ def parse_sets(sets: Sequence[str]) -> dict[str, str]:
 
 
 def run(plan: Plan, out: Path, *, keep_on_fail: bool, as_json: bool) -> int:
-    """Execute a plan, show its verdict, return the exit code. Raises UsageError or EnvironmentTrouble before it begins."""
+    """Execute a plan, show its verdict, return the exit code. Raises UsageError or EnvironmentTrouble at once."""
     if not (Path(plan.app_dir) / "app.toml").is_file():
         raise UsageError(f"the app's folder {plan.app_dir} is gone; a plan needs it for its users and programs")
     if lacks := lacking(plan):

@@ -1,4 +1,4 @@
-"""The keys of an entry that belong to its kind (fault, check, provider), held against the kind's table of parameters."""
+"""The keys of an entry that belong to its kind (fault, check, provider), held against the table of its parameters."""
 
 from __future__ import annotations
 

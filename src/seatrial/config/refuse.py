@@ -79,6 +79,17 @@ class _Refusals:
         for fault in planned[:1]:
             self._event(rule, fault)
         self._noticed(rule)
+        self._brought_up(rule)
+
+    def _brought_up(self, rule: Rule) -> None:
+        """A process that its own policy is to bring up needs such a policy."""
+        if rule.params.get("up_by") != "policy":
+            return
+        for process in self.app.processes:
+            if process.name in rule.targets and process.restart == "never":
+                self._refuse(
+                    f"{rule.name}.up_by", f'nothing would start it again: processes.{process.name}.restart is "never"'
+                )
 
     def _moments(self, rule: Rule, when: Once) -> None:
         length_s = self.scenario.length_s
