@@ -69,6 +69,7 @@ class Values:
             "seed": self.plan.seed,
             "app": self.plan.app,
             "app_dir": self.plan.app_dir,
+            "knob": friendly({knob.name: knob.value for knob in self.plan.knobs}),
             "port": friendly({name: friendly(ports) for name, ports in self.ports.items()}),
             "link": friendly({n: {"host": a.host, "port": a.port} for n, a in self.links.items()}),
             "artefact": friendly({name: dict(one.values) for name, one in self.installed.items()}),
