@@ -109,7 +109,7 @@ class _Down:
         detail: dict[str, Any] = {}
         for name in self.names:
             old = self.victims[name]
-            if not await self.until(lambda old=old: not living(old), SETTLE_S):  # type: ignore[misc]
+            if not await self.until(lambda old=old: not living(old), SETTLE_S):
                 raise NotBitten(f"{name}: {sorted(living(old))} still live {SETTLE_S:g} s after the fault")
             refused = [] if self.policy else await self._refused(name)
             detail[name] = {"gone": sorted(old), "refused": refused}
@@ -136,7 +136,7 @@ class _Down:
     async def _wait_for_policy(self) -> None:
         for name in self.names:
             bound_s = self.world.plan.process(name).restart_delay_s + SETTLE_S
-            if not await self.until(lambda name=name: bool(self.world.deployment.pids(name)), bound_s):  # type: ignore[misc]
+            if not await self.until(lambda name=name: bool(self.world.deployment.pids(name)), bound_s):
                 raise NotBitten(
                     f"the restart policy did not start {name} within {bound_s:g} s; seatrial did not either"
                 )

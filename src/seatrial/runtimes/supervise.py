@@ -19,6 +19,7 @@ from seatrial.runtimes.tree import Tree
 SETUP_WITHIN_S = 300.0
 POLICY = "restart-policy"
 _STEP_S = 0.01
+_LOOKS = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,18 +178,22 @@ class Supervised:
         """Wait for the end of a process; of its heir, when it was the starter of a daemon."""
         while True:
             code = await child.ended
-            heir = self._heir() if code == 0 and not self._stopping and not self._blame else None
+            heir = await self._heir() if code == 0 and not self._stopping and not self._blame else None
             if heir is None:
                 return code
             child = self.child = spawn.watch(heir)
             self.tree.main = heir
             self._event("start", pid=heir, by=self._started_by, reason="went on as a daemon")
 
-    def _heir(self) -> int | None:
-        """The oldest member of the tree whose parent is not in it."""
-        members = self.tree.pids()
-        tops = [pid for pid in members if (found := proc.stat(pid)) is not None and found.ppid not in members]
-        return min(tops, key=lambda pid: members[pid], default=None)
+    async def _heir(self) -> int | None:
+        """The oldest member whose parent is not in the tree. More than one look: a fork may be under way."""
+        for _ in range(_LOOKS):
+            members = self.tree.pids()
+            tops = [pid for pid in members if (found := proc.stat(pid)) is not None and found.ppid not in members]
+            if tops:
+                return min(tops, key=lambda pid: members[pid])
+            await self.subject.clock.sleep(_STEP_S)
+        return None
 
     async def _record_exit(self, child: spawn.Child, code: int | None, lived_s: float) -> None:
         by = self._blame or self._down_by or ""

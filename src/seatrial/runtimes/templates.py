@@ -91,4 +91,5 @@ def _known(values: Mapping[str, Any]) -> str:
 
 def _near(error: Exception, values: Mapping[str, Any]) -> str:
     match = _UNDEFINED.match(str(error))
-    return nearest(match[1], known_names(values)) if match else ""
+    words = {part for name in known_names(values) for part in (name, *name.split("."))}
+    return nearest(match[1], sorted(words)) if match else ""

@@ -17,6 +17,7 @@ from seatrial.undo import AnyUndo, Continue, KillCgroup, ThawCgroup
 KILL_WITHIN_S = 10.0
 FREEZE_WITHIN_S = 5.0
 _STEP_S = 0.005
+_LOOKS = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,14 +67,18 @@ class Tree:
     async def wait_dead(self, within_s: float = KILL_WITHIN_S) -> None:
         """Strike until no member lives. Raises StageFailed when one still does after that long."""
         until = self.clock.now_ns() + int(within_s * NS)
-        while left := self.pids():
-            if self.clock.now_ns() > until:
+        empty = 0
+        while empty < _LOOKS:  # once is not enough: a fork may have been under way while /proc was listed
+            left = self.pids()
+            if left and self.clock.now_ns() > until:
                 words = ", ".join(proc.describe(pid) for pid in sorted(left))
-                raise StageFailed(
-                    f"{self.process}: {words} still lives {within_s:g} s after SIGKILL", outcome="environment"
-                )
-            self.strike()
-            await self.clock.sleep(_STEP_S)
+                reason = f"{self.process}: {words} still lives {within_s:g} s after SIGKILL"
+                raise StageFailed(reason, outcome="environment")
+            empty = 0 if left else empty + 1
+            if left:
+                self.strike()
+            if empty < _LOOKS:
+                await self.clock.sleep(_STEP_S)
         self._close_freeze("its processes ended")
 
     async def freeze(self) -> None:
