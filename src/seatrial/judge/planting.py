@@ -92,9 +92,10 @@ def _acked_before(ops: Ops, keys: Keys, joined: Join) -> Rows:
     """Return for each read an acknowledged write of the key, older than and other than its last state; else -1."""
     if not len(keys.acked):
         return np.full(len(joined.reads), -1, dtype=np.int64)
-    order = np.argsort(ops.key[keys.acked], kind="stable")
-    rows = keys.acked[order]
-    behind = np.full(len(ops), -1, dtype=np.int32 if len(ops) < 2**31 else np.int64)
+    marks = ops.key[keys.acked] * len(ops) + keys.acked
+    marks.sort()
+    rows = marks % len(ops)
+    behind = np.full(len(ops), -1, dtype=np.int64)
     same = (ops.key[rows[1:]] == ops.key[rows[:-1]]) & (state_of(ops, rows[:-1]) != ABSENT)
     behind[rows[1:][same]] = rows[:-1][same]
     return np.where(joined.last >= 0, behind[np.maximum(joined.last, 0)], -1).astype(np.int64)

@@ -110,15 +110,18 @@ def _last_by_table(ops: Ops, keys: Keys, reads: Rows) -> Rows:
 
 
 def _last_by_sorting(ops: Ops, keys: Keys, reads: Rows) -> Rows:
+    total = len(ops)
+    is_ack = np.zeros(total, dtype=bool)
+    is_ack[keys.acked] = True
     rows = np.concatenate((keys.acked, reads))
-    order = np.lexsort((rows, ops.key[rows]))
-    is_ack = order < len(keys.acked)
-    place = np.maximum.accumulate(np.where(is_ack, np.arange(len(order)), -1))
-    candidate = np.where(place >= 0, rows[order[np.maximum(place, 0)]], -1)
-    same = (candidate >= 0) & (ops.key[np.maximum(candidate, 0)] == ops.key[rows[order]])
-    result = np.full(len(rows), -1, dtype=np.int64)
-    result[order] = np.where(same, candidate, -1)
-    return result[len(keys.acked) :]
+    marks = ops.key[rows] * total + rows  # one sort of plain numbers is several times faster than a sort by two columns
+    marks.sort()
+    key, row = np.divmod(marks, total)
+    place = np.maximum.accumulate(np.where(is_ack[row], np.arange(len(row)), -1))
+    last = np.maximum(place, 0)
+    table = np.full(total, -1, dtype=np.int64)
+    table[row] = np.where((place >= 0) & (key[last] == key), row[last], -1)
+    return table[reads]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
