@@ -28,23 +28,25 @@ _OUTCOME_AT: Final = layout.RECORD - 1
 _SHORT: Final = 256
 _PUT_SHORT: Final = tuple(Struct(f"<I{length}s").pack_into for length in range(_SHORT))  # one store, no copies: fast
 
+ROOM = 4096 * layout.RECORD  # blocks for records are allocated in these steps, so that no step takes long
 HEAP_FIRST = 1 << 18
-HEAP_STEP = 1 << 22  # the heap doubles up to this step, then grows by it
+HEAP_STEP = 1 << 20  # the heap doubles up to this step, then grows by it
 HEAP_FULL = 1 << 26  # a segment whose heap is larger takes no new ops; completions may still add to it
 HEAP_LIMIT = (1 << 32) - 1  # references are 32 bits wide
 SPAN = 1 << 32  # handles of a segment begin at its ordinal times this
 
 
 class _Map:
-    """A file that is mapped, grown with its blocks allocated, and cut to what was used when it is closed."""
+    """A file that is mapped and cut to what was used when it is closed. Only bytes below `room` may be stored to."""
 
     __slots__ = ("bytes", "fd", "path")
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, room: int) -> None:
         self.path = path
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            layout.reserve(self.fd, size, path)
+            os.ftruncate(self.fd, size)
+            layout.reserve(self.fd, room, path)
             self.bytes = mmap.mmap(self.fd, size)
         except (EnvironmentTrouble, OSError):
             os.close(self.fd)
@@ -54,6 +56,9 @@ class _Map:
     def grow(self, size: int) -> None:
         layout.reserve(self.fd, size, self.path)
         self.bytes.resize(size)
+
+    def make_room(self, room: int) -> None:
+        layout.reserve(self.fd, room, self.path)
 
     def close(self, used: int) -> None:
         self.bytes.close()
@@ -67,7 +72,7 @@ class _Heap:
     __slots__ = ("_bytes", "_map", "_size", "_when_full", "end")
 
     def __init__(self, path: Path, when_full: Callable[[_Heap], None]) -> None:
-        self._map = _Map(path, HEAP_FIRST)
+        self._map = _Map(path, HEAP_FIRST, HEAP_FIRST)
         self._when_full = when_full
         self._bytes = self._map.bytes
         self._size = HEAP_FIRST
@@ -110,7 +115,7 @@ class _Segment:
     __slots__ = ("bytes", "heap", "in_flight", "records")
 
     def __init__(self, path: Path, worker: int, number: int, records: int, when_full: Callable[[_Heap], None]) -> None:
-        self.records = _Map(path, layout.HEADER + records * _RECORD)
+        self.records = _Map(path, layout.HEADER + records * _RECORD, layout.HEADER)
         self.bytes = self.records.bytes
         header = (layout.MAGIC, layout.VERSION, _RECORD, worker, number, layout.STILL_OPEN)
         layout.HEADER_FORMAT.pack_into(self.bytes, 0, *header)
@@ -144,6 +149,7 @@ class JournalWriter:
         "_base",
         "_ends",
         "_folder",
+        "_full",
         "_heap",
         "_key_refs",
         "_limit",
@@ -160,7 +166,8 @@ class JournalWriter:
     )
 
     _next: int  # where the next record goes in the map
-    _limit: int  # from where on the segment takes no more
+    _limit: int  # from where on room must be made first
+    _full: int  # from where on the segment takes no more
     _base: int  # handle of offset 0 of the current segment
 
     def __init__(self, folder: Path | str, worker: int, segment_records: int = 65536) -> None:
@@ -192,7 +199,7 @@ class JournalWriter:
     ) -> int:
         """Write down that an op is about to be sent, and return its handle. Send only after this returned."""
         if self._next >= self._limit:
-            self._rotate()
+            self._make_room()
         at = self._next
         _BEGIN(
             self._records,
@@ -267,8 +274,16 @@ class JournalWriter:
         self._heap = segment.heap
         self._base = self._ordinal * SPAN
         self._next = layout.HEADER
-        self._limit = layout.HEADER + self._segment_records * _RECORD
+        self._limit = layout.HEADER
+        self._full = layout.HEADER + self._segment_records * _RECORD
         self._key_refs: dict[bytes | str, int] = {}
+
+    def _make_room(self) -> None:
+        if self._next >= self._full:
+            self._rotate()
+        room = min(self._full, self._next + ROOM)
+        self._segment.records.make_room(room)
+        self._limit = room
 
     def _rotate(self) -> None:
         full, end, ordinal = self._segment, self._next, self._ordinal
@@ -281,7 +296,7 @@ class JournalWriter:
 
     def _stop_segment(self, heap: _Heap) -> None:
         if heap is self._heap:
-            self._limit = 0  # the next op begins a new segment
+            self._full = self._limit = 0  # the next op begins a new segment
 
     def _store_key(self, key: bytes | str) -> int:
         reference = self._key_refs[key] = self._heap.put(key)
