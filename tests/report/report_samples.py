@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from seatrial.clock import NS, Anchor, iso_utc
@@ -25,6 +27,9 @@ from seatrial.history import (
     no_history,
 )
 from seatrial.plan import Arrivals, Artefact, Knob, Load, Plan, PlannedFault, Stage, Trigger
+from seatrial.report.junit import junit
+from seatrial.report.markdown import markdown
+from seatrial.report.terminal import summary_text
 from seatrial.verdict import (
     Accounting,
     ArtefactSeen,
@@ -338,3 +343,24 @@ def odd_verdict(text: str) -> Verdict:
         waivers=(Waiver(check=text, reason=text, author=text, expires=text),),
         environment={text: {text: [text]}},
     )
+
+
+def goldens() -> dict[str, str]:
+    """Return the texts that are kept as files in golden/, by file name."""
+    folder = Path("runs/20261121T031459Z-redis-kill-417")
+    waived = verdict(Outcome.PASS, waivers=(WAIVER,))
+    return {
+        "terminal-fail.txt": summary_text(verdict(), plan(), folder),
+        "terminal-pass-waived.txt": summary_text(waived, plan(), folder),
+        "terminal-empty.txt": summary_text(empty_verdict(), plan(), folder),
+        "junit-fail.xml": junit(verdict(), plan()),
+        "report-fail.md": markdown(verdict(), plan(), history()),
+    }
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+if __name__ == "__main__":  # python tests/report/report_samples.py: write the goldens again, then read the diff
+    GOLDEN.mkdir(exist_ok=True)
+    for name, text in goldens().items():
+        (GOLDEN / name).write_text(text, encoding="utf-8")

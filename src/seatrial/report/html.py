@@ -48,10 +48,22 @@ def html(verdict: Verdict, plan: Plan, history: History) -> str:
     common = _context(verdict, plan, history, timeline)
     page = ""
     for detail in LEVELS:
+        if detail is not LEVELS[-1] and _least_size(verdict, detail) > MOST_BYTES:
+            continue
         page = _template().render(**common, **_sized(history, detail))
         if len(page.encode()) <= MOST_BYTES:
             break
     return page
+
+
+def _least_size(verdict: Verdict, detail: Detail) -> int:
+    """Return what the texts of the evidence alone would take, so that no page is made only to be thrown away."""
+    return sum(
+        min(len(field), detail.text)
+        for c in verdict.checks[: detail.checks]
+        for e in c.evidence[: detail.evidence]
+        for field in (e.what, e.key, e.expected, e.observed, e.line)
+    )
 
 
 @functools.cache
@@ -84,7 +96,7 @@ def _context(verdict: Verdict, plan: Plan, history: History, timeline: Timeline 
         "answers": answers.answers(verdict, history),
         "gates": summary.tally(summary.counts(verdict, Level.GATE)),
         "checks": summary.ranked(verdict.checks),
-        "open_outcomes": {o for o in Outcome if o is not Outcome.PASS},
+        "opened": {Outcome.FAIL, Outcome.ENVIRONMENT, Outcome.INCONCLUSIVE},
         "claims": plan.claims,
         "replay": summary.replay(verdict),
         "same_trial": summary.same_trial(verdict, plan),
@@ -98,7 +110,7 @@ def _context(verdict: Verdict, plan: Plan, history: History, timeline: Timeline 
 
 
 def _tables(verdict: Verdict, plan: Plan, history: History) -> dict[str, list[tables.Table]]:
-    return {
+    groups = {
         "Faults": [tables.faults(verdict)],
         "Ops": [tables.accounting(verdict), tables.errors(history), tables.crew(history)],
         "Stages and processes": [tables.stages(verdict), tables.processes(history)],
@@ -106,6 +118,7 @@ def _tables(verdict: Verdict, plan: Plan, history: History) -> dict[str, list[ta
         "What ran": [tables.artefacts(verdict), tables.identity(history), tables.knobs(plan)],
         "Host": [tables.host(verdict, history)],
     }
+    return {name: [t.trimmed() for t in group] for name, group in groups.items()}
 
 
 def _sized(history: History, detail: Detail) -> dict[str, Any]:

@@ -45,6 +45,14 @@ def contained(method: Callable[P, R]) -> Callable[P, R | None]:
     return safe
 
 
+class _Console(Console):
+    """A console that says when its reader is gone. The library's own answer is to end the process's stdout."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error go on to the view's thread, which ends."""
+        raise BrokenPipeError("the reader of the live view is gone")
+
+
 class LiveView:
     """A panel on a terminal; elsewhere plain lines for stages and faults, and a heartbeat every 10 s."""
 
@@ -121,7 +129,7 @@ class LiveView:
             write(self._lines.popleft())
 
     def _show_panel(self) -> None:
-        console = Console(file=self._stream, force_terminal=True, highlight=False, emoji=False, markup=False)
+        console = _Console(file=self._stream, force_terminal=True, highlight=False, emoji=False, markup=False)
         with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
             while not self._end.wait(_REFRESH_S):
                 self._flush(lambda line: console.print(Text(line), soft_wrap=True))

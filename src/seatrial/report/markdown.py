@@ -199,9 +199,9 @@ class _Writer:
         """Return a table; columns without any text are left out."""
         if not table.rows:
             return f"{table.empty}"
-        kept = [i for i, _ in enumerate(table.columns) if any(row[i] for row in table.rows)]
-        lines = [_row([table.columns[i] for i in kept]), _row(["---"] * len(kept))]
-        lines += [_row([self._short(row[i]) for i in kept]) for row in table.first(self.rows)]
+        shown = table.trimmed()
+        lines = [_row(shown.columns), _row(["---"] * len(shown.columns))]
+        lines += [_row([self._short(cell) for cell in row]) for row in shown.rows[: self.rows]]
         left_out = len(table.rows) - self.rows
         return "\n".join(lines) + (f"\n\n{left_out:,} more rows are not shown here." if left_out > 0 else "")
 

@@ -80,10 +80,11 @@ def bars(base: Floats, top: Floats, least: float = 0.0) -> str:
     least: the smallest height a bar is drawn with, so that one failure in a million is still seen.
     """
     width = WIDE / max(len(base), 1)
+    drawn = width + 0.3  # a little into the next bucket, so that rounding leaves no hairline between them
     parts = []
     for i in np.flatnonzero(base - top > 1e-9):
         upper = min(top[i], base[i] - least)
-        parts.append(f"M{i * width:.2f} {base[i]:.2f}V{upper:.2f}h{width:.2f}V{base[i]:.2f}z")
+        parts.append(f"M{i * width:.2f} {base[i]:.2f}V{upper:.2f}h{drawn:.2f}V{base[i]:.2f}z")
     return "".join(parts)
 
 

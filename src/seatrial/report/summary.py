@@ -87,7 +87,6 @@ def examined(verdict: Verdict) -> tuple[Fact, ...]:
     planted = sum(c.proof.planted for c in checks)
     caught = sum(c.proof.caught for c in checks)
     verified = sum(f.verified is not None for f in verdict.faults)
-    longest = max((f.recovered_s for f in verdict.faults if f.recovered_s is not None), default=None)
     length = between_s(verdict.started, verdict.ended)
     flight = f" · {ops.in_flight:,} in flight" if ops.in_flight else ""
     return (
@@ -99,8 +98,8 @@ def examined(verdict: Verdict) -> tuple[Fact, ...]:
         ),
         Fact(
             label="faults that bit",
-            value=f"{verified} of {len(verdict.faults)}" if verdict.faults else "none planned",
-            note=f"slowest recovery {seconds(longest)}" if longest is not None else "",
+            value=f"{verified} of {len(verdict.faults)}" if verdict.faults else "none",
+            note=_recovery(verdict.faults),
         ),
         Fact(
             label="self-proof",
@@ -110,6 +109,13 @@ def examined(verdict: Verdict) -> tuple[Fact, ...]:
         Fact(label="length", value=seconds(length), note=plural(len(verdict.stages), "stage")),
         _left_behind(verdict.teardown),
     )
+
+
+def _recovery(faults: Sequence[FaultResult]) -> str:
+    longest = max((f.recovered_s for f in faults if f.recovered_s is not None), default=None)
+    if longest is not None:
+        return f"slowest recovery {seconds(longest)}"
+    return "recovery was not measured" if faults else "none was planned"
 
 
 def _left_behind(teardown: Teardown) -> Fact:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from seatrial.history import (
     RunStarted,
 )
 from seatrial.plan import Plan
-from seatrial.report.text import between_s, clip_line, clock_time, number, one_line, seconds, size
+from seatrial.report.text import between_s, clip_line, clock_time, number, seconds, size
 from seatrial.verdict import Verdict
 
 
@@ -34,22 +34,29 @@ class Table:
     note: str = ""
     empty: str = "none"
 
-    def first(self, rows: int) -> tuple[tuple[str, ...], ...]:
-        """Return the first rows."""
-        return self.rows[:rows]
+    def trimmed(self) -> Table:
+        """Return the table without the columns in which nothing stands."""
+        kept = [i for i, _ in enumerate(self.columns) if any(row[i] for row in self.rows)]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[i] for i in kept), rows=rows)
+
+
+def cell(text: str) -> str:
+    """Return text that fits a cell."""
+    return clip_line(text, 500)
 
 
 def faults(verdict: Verdict) -> Table:
     """Return the life cycle of every fault."""
     rows = tuple(
         (
-            one_line(f.id),
-            one_line(f.kind),
-            one_line(f.target),
+            cell(f.id),
+            cell(f.kind),
+            cell(f.target),
             parameters(f.params),
             *(clock_time(at) if at else "never" for at in (f.planned, f.injected, f.verified, f.healed, f.gone)),
             seconds(f.recovered_s),
-            one_line(f.reason),
+            cell(f.reason),
         )
         for f in verdict.faults
     )
@@ -60,18 +67,18 @@ def faults(verdict: Verdict) -> Table:
 
 def parameters(params: Mapping[str, Any]) -> str:
     """Return parameters on one line."""
-    return ", ".join(f"{one_line(str(k))}={clip_line(str(v), 60)}" for k, v in params.items())
+    return ", ".join(f"{cell(str(k))}={clip_line(str(v), 60)}" for k, v in params.items())
 
 
 def stages(verdict: Verdict) -> Table:
     """Return how each stage ended."""
     rows = tuple(
         (
-            one_line(s.name),
+            cell(s.name),
             s.outcome.value,
             clock_time(s.started),
             seconds(between_s(s.started, s.ended)),
-            one_line(s.reason),
+            cell(s.reason),
         )
         for s in verdict.stages
     )
@@ -99,7 +106,7 @@ def errors(history: History) -> Table:
     codes = ops.error[ops.error != NONE]
     totals = np.bincount(codes) if len(codes) else np.zeros(0, dtype=np.int64)
     order = [int(code) for code in np.argsort(-totals, kind="stable") if totals[code]]
-    rows = tuple((one_line(str(ops.names[code])), f"{int(totals[code]):,}") for code in order)
+    rows = tuple((cell(str(ops.names[code])), f"{int(totals[code]):,}") for code in order)
     return Table(title="Errors seen by users", columns=("error", "ops"), rows=rows)
 
 
@@ -108,13 +115,13 @@ def processes(history: History) -> Table:
     rows = tuple(
         (
             clock_time(history.anchor.iso(e.t_ns)),
-            one_line(e.process),
-            one_line(e.what),
+            cell(e.process),
+            cell(e.what),
             str(e.pid or ""),
             "" if e.code is None else _exit(e.code),
-            one_line(e.by) or ("nobody of ours" if e.what == "exit" else ""),
+            cell(e.by) or ("nobody of ours" if e.what == "exit" else ""),
             "" if e.took_s is None else seconds(e.took_s),
-            one_line(e.reason),
+            cell(e.reason),
         )
         for e in history.of(ProcessEvent)
     )
@@ -128,9 +135,7 @@ def _exit(code: int) -> str:
 
 def log_counts(history: History) -> Table:
     """Return how often each declared pattern matched."""
-    rows = tuple(
-        (one_line(e.pattern), one_line(e.process), f"{e.count:,}", f"{e.lines:,}") for e in history.of(LogCount)
-    )
+    rows = tuple((cell(e.pattern), cell(e.process), f"{e.count:,}", f"{e.lines:,}") for e in history.of(LogCount))
     columns = ("pattern", "process", "matches", "lines read")
     return Table(title="Log patterns", columns=columns, rows=rows, empty="no pattern was declared")
 
@@ -138,7 +143,7 @@ def log_counts(history: History) -> Table:
 def log_matches(history: History) -> Table:
     """Return the log lines that matched."""
     rows = tuple(
-        (clock_time(history.anchor.iso(e.t_ns)), one_line(e.pattern), one_line(e.process), clip_line(e.line, 300))
+        (clock_time(history.anchor.iso(e.t_ns)), cell(e.pattern), cell(e.process), clip_line(e.line, 300))
         for e in history.of(LogMatch)
     )
     return Table(title="Matching log lines", columns=("at", "pattern", "process", "line"), rows=rows)
@@ -148,13 +153,13 @@ def identity(history: History) -> Table:
     """Return every reading of who the app said it is."""
     rows = tuple(
         (
-            one_line(e.moment),
-            one_line(e.artefact),
-            one_line(e.source),
-            one_line(e.expected),
-            one_line(e.observed),
+            cell(e.moment),
+            cell(e.artefact),
+            cell(e.source),
+            cell(e.expected),
+            cell(e.observed),
             "as expected" if e.ok else "NOT as expected",
-            one_line(e.reason),
+            cell(e.reason),
         )
         for e in history.of(IdentitySeen)
     )
@@ -165,14 +170,14 @@ def identity(history: History) -> Table:
 def knobs(plan: Plan) -> Table:
     """Return the effective value and origin of every knob; those that were changed come first."""
     ordered = sorted(plan.knobs, key=lambda k: k.origin == "default")
-    rows = tuple((one_line(k.name), clip_line(k.value, 200), one_line(k.origin), one_line(k.help)) for k in ordered)
+    rows = tuple((cell(k.name), clip_line(k.value, 200), cell(k.origin), cell(k.help)) for k in ordered)
     return Table(title="Knobs", columns=("knob", "value", "from", "meaning"), rows=rows)
 
 
 def artefacts(verdict: Verdict) -> Table:
     """Return what was under trial."""
     rows = tuple(
-        tuple(one_line(t) for t in (a.name, a.version, a.observed or "not asked", a.provider, a.digest or "none"))
+        tuple(cell(t) for t in (a.name, a.version, a.observed or "not asked", a.provider, a.digest or "none"))
         for a in verdict.artefacts
     )
     return Table(title="Artefacts", columns=("artefact", "version", "says itself", "from", "digest"), rows=rows)
@@ -184,7 +189,7 @@ def host(verdict: Verdict, history: History) -> Table:
     for started in history.of(RunStarted):
         facts = {**dict(flat(started.host)), **facts}
     facts |= _pressure(list(history.of(HostSample)))
-    rows = tuple((one_line(k), clip_line(v, 300)) for k, v in facts.items())
+    rows = tuple((cell(k), clip_line(v, 300)) for k, v in facts.items())
     return Table(title="Host", columns=("fact", "value"), rows=rows, empty="not recorded")
 
 

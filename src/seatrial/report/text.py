@@ -55,17 +55,19 @@ def one_line(text: str) -> str:
 
 
 def clip(text: str, most: int) -> str:
-    """Return safe text of at most about `most` characters; what was left out is counted at the end."""
-    text = printable(text)
+    """Return safe text of about `most` characters at most; what was left out is counted at the end."""
     if len(text) <= most:
-        return text
-    return f"{text[:most]} … ({len(text) - most:,} more characters)"
+        return printable(text)
+    return f"{printable(text[:most])} … ({len(text) - most:,} more characters)"
 
 
 def clip_line(text: str, most: int) -> str:
     """Return safe text on one line of at most `most` characters, with an ellipsis where it was cut."""
-    text = one_line(text)
-    return text if len(text) <= most else text[: max(1, most - 1)].rstrip() + "…"
+    looked_at = 4 * most + 100  # of a text without end only the beginning is worth work
+    line = one_line(text[:looked_at])
+    if len(line) <= most and len(text) <= looked_at:
+        return line
+    return line[: max(1, most - 1)].rstrip() + "…"
 
 
 def number(value: float) -> str:
