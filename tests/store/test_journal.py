@@ -170,3 +170,34 @@ def test_a_disk_without_room_is_a_clear_error_and_loses_nothing(tmp_path: Path) 
     assert "free space" in message
     assert int(begun) > 50
     assert len(read_segments(tmp_path)) == int(begun)
+
+
+REFUSED = """
+import resource, sys
+from seatrial.errors import EnvironmentTrouble
+from seatrial.store.journal import JournalWriter
+writer = JournalWriter(sys.argv[1], 0, segment_records=4)
+put = lambda n: writer.complete(writer.begin(1, "put", f"k{n}", f"v{n}", 0, 0, 0, n, n), 2, n)
+for number in range(4):
+    put(number)
+for limit in (100, 100_000):  # no room for the records of a new segment, then none for its heap
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    for attempt in range(2):
+        try:
+            put(4)
+        except EnvironmentTrouble:
+            print("refused")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+for number in range(4, 10):
+    put(number)
+writer.close()
+"""
+
+
+def test_a_writer_goes_on_when_there_is_room_again(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", REFUSED, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused"] * 4
+    recorded = read_recorded(tmp_path)
+    assert recorded.ops.started_ns.tolist() == list(range(10))
+    assert [recorded.ops.text(code) for code in recorded.ops.value] == [f"v{n}" for n in range(10)]
+    assert recorded.torn == 0

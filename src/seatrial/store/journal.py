@@ -43,12 +43,14 @@ class _Map:
 
     def __init__(self, path: Path, size: int, room: int) -> None:
         self.path = path
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with layout.room_for(path):
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            os.ftruncate(self.fd, size)
-            layout.reserve(self.fd, room, path)
-            self.bytes = mmap.mmap(self.fd, size)
-        except (EnvironmentTrouble, OSError):
+            with layout.room_for(path):
+                os.ftruncate(self.fd, size)
+                layout.reserve(self.fd, room, path)
+                self.bytes = mmap.mmap(self.fd, size)
+        except EnvironmentTrouble:
             os.close(self.fd)
             path.unlink()  # nothing refers to it yet
             raise
@@ -121,7 +123,7 @@ class _Segment:
         layout.HEADER_FORMAT.pack_into(self.bytes, 0, *header)
         try:
             self.heap = _Heap(layout.heap_path(path), when_full)
-        except (EnvironmentTrouble, OSError):
+        except EnvironmentTrouble:
             self.records.close(0)
             path.unlink()  # the same number is tried again
             raise

@@ -25,6 +25,8 @@ from __future__ import annotations
 import os
 import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,18 +106,25 @@ def segments(folder: Path) -> list[tuple[int, int, Path]]:
     return sorted(found)
 
 
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into EnvironmentTrouble with the next step."""
+    try:
+        yield
+    except OSError as trouble:
+        raise EnvironmentTrouble(
+            f"no room for the journal: {path} cannot be made or grown ({trouble.strerror}); "
+            f"free space there, or choose another folder with --out"
+        ) from trouble
+
+
 def reserve(fd: int, size: int, path: Path) -> None:
     """Make the file `size` bytes long with its blocks allocated, so that a store into the map cannot meet a full disk.
 
     Raises EnvironmentTrouble when the disk is full. (Without this the kernel would end the process with SIGBUS.)
     """
-    try:
+    with room_for(path):
         os.posix_fallocate(fd, 0, size)
-    except OSError as trouble:
-        raise EnvironmentTrouble(
-            f"no room for the journal: {path} cannot grow to {size / 2**20:.1f} MiB ({trouble.strerror}); "
-            f"free space there, or choose another folder with --out"
-        ) from trouble
 
 
 def mapped_rows(path: Path) -> np.ndarray[Any, Any]:

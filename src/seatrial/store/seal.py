@@ -113,7 +113,7 @@ def load_recorded(folder: Path) -> Recorded:
         return read_recorded(folder)
     with pq.ParquetFile(folder / SEALED) as file:
         torn = _torn(file.metadata.metadata)
-        return Recorded(_ops(file.read(use_threads=False)), torn)
+        return Recorded(_ops(file.read()), torn)
 
 
 def _torn(metadata: dict[bytes, bytes] | None) -> int:
