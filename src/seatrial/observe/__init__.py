@@ -1,1 +1,1 @@
-"""The observer: probes, samples, log follower; a process of its own."""
+"""The observer: probes, samples, log follower; processes of their own, so that a stalled conductor makes no gap."""
