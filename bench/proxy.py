@@ -157,7 +157,12 @@ class Toxiproxy:
     @contextmanager
     def delayed(self) -> Iterator[None]:
         """Delay answers."""
-        toxic = {"name": "l", "type": "latency", "stream": "downstream", "attributes": {"latency": round(DELAY_S * 1000)}}
+        toxic = {
+            "name": "l",
+            "type": "latency",
+            "stream": "downstream",
+            "attributes": {"latency": round(DELAY_S * 1000)},
+        }
         self._call("POST", "/proxies/p/toxics", toxic)
         yield
         self._call("DELETE", "/proxies/p/toxics/l")

@@ -28,8 +28,12 @@ LINK = Link(name="db", to="db.main")
 
 class Run:
     def __init__(self) -> None:
-        self.ledger, self.events = MemoryLedger(), list[AnyEvent]()
-        self.links = ProxyLinks("tag-1", 7, self.ledger, SystemClock(), self.events.append)
+        self.ledger, self.events, self.told = MemoryLedger(), list[AnyEvent](), asyncio.Event()
+        self.links = ProxyLinks("tag-1", 7, self.ledger, SystemClock(), self.emit)
+
+    def emit(self, event: AnyEvent) -> None:
+        self.events.append(event)
+        self.told.set()
 
     def undo(self) -> KillPid:
         undo = self.ledger.still_open[0][2]
@@ -100,8 +104,7 @@ def test_a_killed_proxy_is_noticed_and_said() -> None:
     async def main() -> None:
         async with running() as (run, link):
             os.kill(run.undo().pid, signal.SIGKILL)
-            while not run.events:
-                await asyncio.sleep(0.005)
+            await asyncio.wait_for(run.told.wait(), 5)
             event = run.events[0]
             assert isinstance(event, FaultEvent)
             assert (event.what, event.target) == ("failed", "link:db")

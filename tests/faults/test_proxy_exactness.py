@@ -1,4 +1,4 @@
-"""Whatever delays a link, and whenever that changes: every byte arrives once, in order, both ways, and so do the ends."""
+"""Whatever delays a link, and whenever that changes: every byte arrives once and in order, and so do the ends."""
 
 from __future__ import annotations
 

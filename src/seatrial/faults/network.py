@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any, ClassVar
 
+from seatrial.errors import StageFailed
 from seatrial.faults.probing import Probe, ProbeFailed, open_probe, probing, reaches
 from seatrial.faults.proxy.toxics import PARAMS
 from seatrial.params import Kind, Param, show
@@ -82,6 +83,7 @@ class LinkFault:
             self._live = await open_probe(link, self.world.clock, self.patience)
             await self.measure_before(self._live)
         except ProbeFailed as failed:
+            self._close("never in force")
             raise NotBitten(f"link {self.name!r} carries nothing before the {self.KIND}: {failed}") from None
         self._before.update(await link.stats())
         self._in_force = True
@@ -116,8 +118,12 @@ class LinkFault:
         """Take the toxic out of force. Safe when it never was."""
         if not self._in_force:
             return
-        self._users_at_heal = await self._users()
-        await self.link.remove(self.planned.id)
+        try:
+            self._users_at_heal = await self._users()
+            await self.link.remove(self.planned.id)
+        except StageFailed:
+            self._close("its proxy died, and the toxic with it")
+            raise
         self._in_force = False
 
     async def verify_gone(self) -> dict[str, Any]:
@@ -131,10 +137,13 @@ class LinkFault:
             raise NotBitten(f"{self.KIND} on link {self.name!r} is still felt: {failed}") from None
         finally:
             self._drop_live()
-        if self._entry is not None:
-            self.world.ledger.close(self._entry, "measured gone")
-            self._entry = None
+        self._close("measured gone")
         return {**found, **self._users_at_heal}
+
+    def _close(self, how: str) -> None:
+        if self._entry is not None:
+            self.world.ledger.close(self._entry, how)
+            self._entry = None
 
     async def after_heal(self) -> dict[str, Any]:
         """Look at the connection that lived through it, where that says something."""

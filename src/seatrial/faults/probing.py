@@ -205,15 +205,17 @@ async def probing(link: LinkControl, clock: Clock, within_s: float) -> AsyncIter
 async def reaches(link: LinkControl, clock: Clock, within_s: float) -> str:
     """Connect to the real upstream through the link, send nothing, and return "joined" or why it was not."""
     near = _near_end()
+    deadline = clock.now_ns() + round(within_s * NS)
     try:
-        await connect(link, near, None, within_s)
-        deadline = clock.now_ns() + round(within_s * NS)
+        try:
+            await connect(link, near, None, within_s)
+        except ProbeFailed as failed:
+            if failed.word != "reset":  # a reset may come from a far end that is down: the proxy knows
+                return failed.word
         while True:
             word = await link.seen(near.getsockname()[1])
             if word not in ("expected", "waiting", "dialling") or clock.now_ns() >= deadline:
                 return word
             await clock.sleep(0.005)
-    except ProbeFailed as failed:
-        return failed.word
     finally:
         near.close()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from seatrial.clock import NS
 from seatrial.faults.proxy.loop import GONE, IN, OUT, Loop
 from seatrial.faults.proxy.toxics import Effect
-
-if TYPE_CHECKING:
-    from seatrial.faults.proxy.pair import Pair
 
 FIN: Final = b"FIN"  # marks in a queue, known by identity, never by value
 RST: Final = b"RST"
@@ -19,6 +16,30 @@ KEPT_MOST = 4 * 1024 * 1024  # bytes of a delayed flow that we keep; then the se
 SLICE_NS = 5_000_000  # a limited rate is let out in slices of this length
 CATCH_UP_NS = 20_000_000  # after a stall of the reader, no more than this is made up for
 _PAST = -1
+
+
+class Owner(Protocol):
+    """The connection that an end or a flow belongs to."""
+
+    def other(self, flow: Flow) -> Flow:
+        """Return the opposite direction."""
+        ...
+
+    def hung(self, end: End) -> None:
+        """Hear that the peer of an end is gone while nothing is read from it."""
+        ...
+
+    def dialled(self) -> None:
+        """Hear that the dial came to its end."""
+        ...
+
+    def half_done(self) -> None:
+        """Hear that a FIN went through."""
+        ...
+
+    def abort(self) -> None:
+        """Reset both ends."""
+        ...
 
 
 class End:
@@ -100,7 +121,7 @@ class Flow:
         "wake_at",
     )
 
-    def __init__(self, loop: Loop, pair: Pair) -> None:
+    def __init__(self, loop: Loop, pair: Owner) -> None:
         self.loop, self.pair = loop, pair
         self.src: End | None = None
         self.dst: End | None = None

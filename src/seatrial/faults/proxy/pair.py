@@ -5,23 +5,50 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from seatrial.faults.proxy.flow import End, Flow
 from seatrial.faults.proxy.loop import OUT, Loop
 from seatrial.faults.proxy.toxics import Delay, Effect, Toxic
 
-if TYPE_CHECKING:
-    from seatrial.faults.proxy.server import Proxy
-
 Far = tuple[str, int]
 CLOSED_BY_PEER = {7, 8, 9}  # TCP_CLOSE, TCP_CLOSE_WAIT, TCP_LAST_ACK of tcp_info
+
+
+class Dials(Protocol):
+    """Bounds the dials under way."""
+
+    def add(self, pair: Pair) -> None:
+        """Bound a dial that begins now."""
+        ...
+
+    def drop(self, pair: Pair) -> None:
+        """The dial came to its end."""
+        ...
+
+
+class Home(Protocol):
+    """The proxy, as a connection knows it. unreached counts dials that failed."""
+
+    loop: Loop
+    seed: str
+    upstream: Far | None
+    unreached: int
+
+    @property
+    def dials(self) -> Dials:
+        """Return what bounds the dials."""
+        ...
+
+    def forget(self, pair: Pair) -> None:
+        """Hear that a connection is over."""
+        ...
 
 
 class Pair:
     """states: waiting (not dialled yet) -> dialling -> joined -> over. `word` says why it is over."""
 
-    def __init__(self, proxy: Proxy, sock: socket.socket, index: int, far: Far | None, probe: int) -> None:
+    def __init__(self, proxy: Home, sock: socket.socket, index: int, far: Far | None, probe: int) -> None:
         """Take an accepted socket. far: where to dial, None for the upstream; probe: local port of a prober, or 0."""
         self.proxy, self.index, self.far_at, self.probe = proxy, index, far, probe
         self.loop: Loop = proxy.loop

@@ -51,7 +51,7 @@ class Listener:
             self.sock = None
 
 
-class Dials:
+class BoundDials:
     """The dials under way, oldest first; all have the same bound, so one timer serves."""
 
     def __init__(self, loop: Loop, bound_ns: int) -> None:
@@ -89,7 +89,7 @@ class Proxy:
     def __init__(self, loop: Loop, seed: str, dial_s: float) -> None:
         """Listen. seed: decides which connections a toxic hits; dial_s: how long the far end may take to answer."""
         self.loop, self.seed = loop, seed
-        self.dials = Dials(loop, round(dial_s * NS))
+        self.dials = BoundDials(loop, round(dial_s * NS))
         self.upstream: Far | None = None
         self.toxics: dict[str, Toxic] = {}
         self.hits: dict[str, int] = {}
@@ -233,15 +233,18 @@ class Proxy:
             "reset": self.resets,
             "bytes_up": self._gone_up + sum(pair.up.passed for pair in real),
             "bytes_down": self._gone_down + sum(pair.down.passed for pair in real),
-            "held_bytes": sum(_held(pair.up) + _held(pair.down) for pair in real),
+            "held_bytes": sum(_held(pair.up, pair.near.sock) + _held(pair.down) for pair in real),
             "toxics": {name: {"kind": t.kind, "hit": self.hits[name]} for name, t in self.toxics.items()},
         }
 
 
-def _held(flow: Flow) -> int:
-    """Return the bytes that we keep, and those that wait in the kernel because we do not read."""
+def _held(flow: Flow, early: socket.socket | None = None) -> int:
+    """Return the bytes that we keep, and those that wait in the kernel because we do not read.
+
+    early: the socket that the flow will read from when the dial is done.
+    """
     kept = flow.queued
-    sock = flow.src.sock if flow.src else flow.pair.near.sock if flow is flow.pair.up else None
+    sock = flow.src.sock if flow.src else early
     if sock is None or sock.fileno() < 0:
         return kept
     waiting: int = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0\0\0\0"))[0]
