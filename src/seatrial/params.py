@@ -134,7 +134,7 @@ def _with_unit(kind: Kind, number: float, unit: str, wanted: ValueError) -> floa
             raise wanted
         return number
     if kind is Kind.RATIO:
-        ratio = number / 100 if unit == "%" else number
+        ratio = round(number / 100, 12) if unit == "%" else number  # 99.9 / 100 is a little more than 0.999
         if unit not in ("", "%") or not 0 <= ratio <= 1:
             raise wanted
         return ratio

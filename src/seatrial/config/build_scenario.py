@@ -116,7 +116,8 @@ class _Builder:
             hold_s = self._hold(path, table, fault.HOLDS)
             if targets:
                 when = _when(table)
-                self._check_stage(path, table)
+                if not self._known_stage(path, table):
+                    continue
                 rule = schedule.Rule(
                     name=path,
                     kind=table.kind,
@@ -152,9 +153,11 @@ class _Builder:
             self._add(f"{path}.hold", "must be more than 0", value=given)
         return given or 0.0
 
-    def _check_stage(self, path: str, table: tables.FaultTable) -> None:
-        if table.stage is not None and table.stage not in tables.STAGE_BOUNDS and table.stage != "drive":
-            self._unknown(f"{path}.stage", table.stage, [*tables.STAGE_BOUNDS, "drive"], "stage")
+    def _known_stage(self, path: str, table: tables.FaultTable) -> bool:
+        if table.stage is None or table.stage in tables.STAGE_BOUNDS or table.stage == "drive":
+            return True
+        self._unknown(f"{path}.stage", table.stage, [*tables.STAGE_BOUNDS, "drive"], "stage")
+        return False
 
     # ---- checks ---------------------------------------------------------------------------------------------
 
@@ -190,7 +193,7 @@ class _Builder:
             for target in (blast.targets or ()) if blast else ():
                 if target not in there:
                     self._unknown("blast_radius.targets", target, there, "target")
-            if blast:
+            if blast and set(blast.targets or ()) <= set(there):
                 self.parts.blast_radius = plan.BlastRadius(
                     targets=blast.targets or (), at_once=blast.at_once, in_all=blast.in_all
                 )

@@ -48,8 +48,7 @@ class Scenario:
 
     def load(self, *, length: str, **load: Any) -> Self:
         """Say how long users work and how: users, rate or think or burst, pattern, warmup, jitter, via, mix ..."""
-        self._document["scenario"]["length"] = length
-        self._document["load"] = _plain(load)
+        self._document["load"] = {"length": length, **_plain(load)}
         return self
 
     def length(self, length: str) -> Self:

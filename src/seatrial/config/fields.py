@@ -64,6 +64,12 @@ def _names(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("must not be empty; leave the key out to mean unset")
+    return value
+
+
 def _template(value: str) -> str:
     from jinja2 import Environment, TemplateSyntaxError  # slow to import; only where a template is read
 
@@ -112,9 +118,9 @@ Codes = Annotated[tuple[int, ...], BeforeValidator(_codes)]
 Text = Annotated[StrictStr, Field(min_length=1)]
 Plain = Annotated[StrictStr, BeforeValidator(_plain)]  # a text that may be written as a number or true/false
 PlainText = Annotated[StrictStr, BeforeValidator(_plain), Field(min_length=1)]  # the same, never empty
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_names), Field(min_length=1)]  # one text or a list
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_names), AfterValidator(_some)]  # one text or a list
 Template = Annotated[Plain, AfterValidator(_template)]
-Command = Annotated[tuple[Template, ...], Field(min_length=1)]
+Command = Annotated[tuple[Template, ...], AfterValidator(_some)]
 Regex = Annotated[Text, AfterValidator(_regex)]
 Signal = Annotated[Text, AfterValidator(_signal)]
 Inside = Annotated[Text, AfterValidator(_inside)]

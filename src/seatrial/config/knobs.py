@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from seatrial import plan
@@ -109,8 +110,9 @@ class Knobs:
 
     def check_used(self, users: str) -> None:
         """Write down knobs that nothing uses: neither a "$name", a template, nor the users module (its text)."""
+        meant = {near[0] for word in self.used - set(self.params) if (near := get_close_matches(word, self.params, 1))}
         for name in self.params:
-            if name not in self.used and not re.search(rf"\b{name}\b", users):
+            if name not in self.used | meant and not re.search(rf"\b{name}\b", users):
                 file, key = self.homes[name]
                 self.book.add(file, key, f'nothing uses this knob; use it as "${name}" or {{{{ knob.{name} }}}}')
 

@@ -46,6 +46,10 @@ class Book:
         listed = f"there is: {', '.join(there)}" if there else f"no {what} is declared"
         self.add(file, key, f"no {what} of that name{nearest(word, there)}", value=word, hint=listed)
 
+    def lost_within(self, file: str, key: str) -> bool:
+        """Return whether a value at or below the key was lost with its knob, so that its absence is no new mistake."""
+        return any(f == file and (k == key or k.startswith((f"{key}.", f"{key}["))) for f, k in self.lost)
+
     def raise_if_any(self) -> None:
         """Raise UsageError with everything that was found, if anything was."""
         if self.mistakes:
@@ -95,7 +99,7 @@ class Reader:
         key = path
         for step in detail["loc"]:
             key = f"{key}[{step}]" if isinstance(step, int) else join(key, str(step))
-        if not (detail["type"] == "missing" and (self.file, key) in self.book.lost):
+        if detail["type"] not in ("missing", "value_error") or not self.book.lost_within(self.file, key):
             self.book.add(self.file, key, problem, value=value, hint=hint)
 
 
