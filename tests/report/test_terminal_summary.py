@@ -73,6 +73,13 @@ def test_report_path_and_commands_are_never_wrapped() -> None:
     assert "seatrial replay 20261121T031459Z-redis-kill-417" in text
 
 
+def test_a_pass_with_a_waived_failure_does_not_say_that_everything_held() -> None:
+    verdict = samples.verdict(Outcome.PASS, checks=(*samples.GOOD, samples.LOST), waivers=(samples.WAIVER,))
+    lines = summary_text(verdict, samples.plan(), FOLDER).split("\n")
+    assert lines[0].startswith("  waived    durability: snapshot mode")
+    assert "Every gate check held, except durability (fail, waived)." in "\n".join(lines)
+
+
 @given(st.text(st.sampled_from("ab \n"), max_size=300), st.integers(10, 40))
 @settings(max_examples=100)
 def test_wrap_keeps_the_width(text: str, width: int) -> None:

@@ -89,7 +89,7 @@ def _context(verdict: Verdict, plan: Plan, history: History, timeline: Timeline 
     return {
         "v": verdict,
         "word": text.WORDS,
-        "meaning": text.MEANING[verdict.outcome],
+        "meaning": summary.meaning(verdict),
         "why": summary.why(verdict),
         "facts": summary.examined(verdict),
         "gaps": summary.not_examined(verdict, history),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from seatrial.history import History
 from seatrial.plan import Plan
 from seatrial.report import answers, summary, tables
-from seatrial.report.text import MARKS, MEANING, WORDS, clip, clip_line, number, one_line
+from seatrial.report.text import MARKS, WORDS, clip, clip_line, number, one_line
 from seatrial.verdict import Evidence, Finding, Outcome, Verdict
 
 MOST_CHARACTERS = 65_000
@@ -77,7 +77,7 @@ class _Writer:
         yield self._waivers()
         yield f"# {MARKS[v.outcome]} {WORDS[v.outcome]}: {self._short(v.app)} / {self._short(v.scenario)}"
         yield f"**{escape(clip_line(summary.why(v), 600))}**"
-        yield MEANING[v.outcome]
+        yield self._short(summary.meaning(v)) if summary.meaning(v) != summary.why(v) else ""
         yield self._what_ran()
         yield self._facts()
         yield "## Not shown"

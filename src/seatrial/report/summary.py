@@ -38,8 +38,18 @@ def why(verdict: Verdict) -> str:
         stage = next((s for s in verdict.stages if s.outcome is verdict.outcome and s.reason), None)
         if stage and verdict.outcome is not Outcome.PASS:
             return one_line(f"Stage {stage.name}: {stage.reason}")
-        return MEANING[verdict.outcome]
+        return meaning(verdict)
     return one_line(f"{bad[0].name}: {finding_line(bad[0])}" + _more(len(bad) - 1))
+
+
+def meaning(verdict: Verdict) -> str:
+    """Return what the outcome means; a pass with exceptions names them."""
+    gates = [c for c in verdict.checks if c.level is Level.GATE and c.outcome is not Outcome.PASS]
+    if verdict.outcome is not Outcome.PASS or not gates:
+        return MEANING[verdict.outcome]
+    waived = {w.check for w in verdict.waivers if not w.expired}
+    named = (f"{c.name} ({c.outcome.value}{', waived' if c.name in waived else ''})" for c in gates)
+    return one_line(f"Every gate check held, except {', '.join(named)}.")
 
 
 def _more(count: int) -> str:

@@ -25,7 +25,7 @@ MEANING = {
     Outcome.FAIL: "At least one gate check found that the app broke its word.",
     Outcome.INCONCLUSIVE: "It could not be told whether the app keeps its word. This is not a pass.",
     Outcome.NOT_TESTED: "Too little was examined to say anything. This is not a pass.",
-    Outcome.ENVIRONMENT: "The machine was in trouble, with evidence for it; the app was not judged. Not a pass.",
+    Outcome.ENVIRONMENT: "The machine was in trouble, with evidence for it; this says nothing on the app. Not a pass.",
 }
 
 # A shape for each outcome, so that nothing rests on colour alone.
