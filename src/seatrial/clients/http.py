@@ -11,7 +11,7 @@ import base64
 import json as jsonlib
 import re
 import ssl as ssllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -26,6 +26,45 @@ _NOT_IN_PATH = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 _NOT_IN_HEADER = re.compile(r"[\r\n\x00]")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Headers(MutableMapping[str, str]):
+    """Headers by name in any case, rendered once. Raises ValueError for a line break in a name or value."""
+
+    __slots__ = ("_lines", "_rendered")
+
+    def __init__(self) -> None:
+        self._lines: dict[str, str] = {}
+        self._rendered: str | None = None
+
+    def __getitem__(self, name: str) -> str:
+        """Return a value."""
+        return self._lines[name.title()]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        """Set a value."""
+        _check_header(name, value)
+        self._lines[name.title()] = value
+        self._rendered = None
+
+    def __delitem__(self, name: str) -> None:
+        """Take a header out."""
+        del self._lines[name.title()]
+        self._rendered = None
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        """Return the number of headers."""
+        return len(self._lines)
+
+    def rendered(self) -> str:
+        """Return them as they are sent."""
+        if self._rendered is None:
+            self._rendered = "".join(f"{name}: {value}\r\n" for name, value in self._lines.items())
+        return self._rendered
 
 
 class HttpClient:
@@ -60,29 +99,24 @@ class HttpClient:
         self._now = self._clock.now_ns
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
-        self._headers = {"Host": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "User-Agent": "seatrial",
-                         "Accept": "*/*"} | dict(headers or {})  # fmt: skip
-        self._fixed = ""
-        self._render_fixed()
+        self.headers = Headers()  # sent with every request; change it as a mapping
+        self.headers["Host"] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.headers["User-Agent"] = "seatrial"
+        self.headers["Accept"] = "*/*"
+        for name, value in (headers or {}).items():
+            self.headers[name] = value
         self.opened = 0  # connections opened so far
 
     # -- who we are
 
-    def set_header(self, name: str, value: str | None) -> None:
-        """Send a header with every request from now on; None takes it out."""
-        self._headers.pop(name, None)
-        if value is not None:
-            self._headers[name] = value
-        self._render_fixed()
-
     def bearer(self, token: str) -> None:
         """Send `Authorization: Bearer <token>` from now on."""
-        self.set_header("Authorization", f"Bearer {token}")
+        self.headers["Authorization"] = f"Bearer {token}"
 
-    def basic(self, user: str, password: str) -> None:
+    def basic_auth(self, user: str, password: str) -> None:
         """Send HTTP basic authentication from now on."""
         pair = base64.b64encode(f"{user}:{password}".encode()).decode()
-        self.set_header("Authorization", f"Basic {pair}")
+        self.headers["Authorization"] = f"Basic {pair}"
 
     # -- requests
 
@@ -208,11 +242,6 @@ class HttpClient:
         self.opened += 1
         return connection
 
-    def _render_fixed(self) -> None:
-        for name, value in self._headers.items():
-            _check_header(name, value)
-        self._fixed = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
-
     def _encode(self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:
         if not path.startswith("/") or _NOT_IN_PATH.search(path):
             raise ValueError(f"path {path!r} must begin with / and hold only printable ASCII; quote it first")
@@ -225,11 +254,11 @@ class HttpClient:
             more += f"{name}: {value}\r\n"
         if body or method in _WITH_BODY:
             more += f"Content-Length: {len(body)}\r\n"
-        return f"{method} {path} HTTP/1.1\r\n{self._fixed}{more}\r\n".encode("latin-1") + body
+        return f"{method} {path} HTTP/1.1\r\n{self.headers.rendered()}{more}\r\n".encode("latin-1") + body
 
     def _local(self, url: str) -> str:
         parts = urlsplit(url)
-        if parts.netloc and parts.netloc != self._headers["Host"]:
+        if parts.netloc and parts.netloc != self.headers["Host"]:
             raise ClientError("redirect-elsewhere", certain=False, detail=url)
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 

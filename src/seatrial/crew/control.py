@@ -23,7 +23,7 @@ from seatrial.crew.watch import Hand, WorkerLost
 from seatrial.errors import StageFailed
 from seatrial.history import CrewEvent
 from seatrial.plan import Load, Plan
-from seatrial.ports import Address, Emit, Ledger
+from seatrial.ports import Address, Emit, Ledger, Site
 from seatrial.undo import KillTagged
 
 START_WITHIN_S = 60.0
@@ -168,6 +168,19 @@ class ProcessCrew:
                 self._event(hand.worker, "ready", detail=detail)
 
 
+def process_crew(plan: Plan, site: Site, values: Mapping[str, Any]) -> ProcessCrew:
+    """Return the crew of a run in its site; the constructor that the engine is given."""
+    return ProcessCrew(
+        plan,
+        run=site.run,
+        folder=site.folder,
+        values=values,
+        clock=site.clock,
+        emit=site.emit,
+        ledger=site.ledger,
+    )
+
+
 async def _first(reports: Awaitable[Any], lost: asyncio.Future[WorkerLost], within_s: float) -> None:
     waits = {asyncio.ensure_future(reports), lost}
     await asyncio.wait(waits, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
@@ -194,7 +207,7 @@ def _as_json(value: object) -> Any:
 def find_address(plan: Plan, load: Load, values: Mapping[str, Any]) -> Address:
     """Return where users go: the near end of the link `load.via`, or the first port of the first process with one.
 
-    values: `link.<name>.host|port`, and `port.<name>` or `process.<name>.port.<port>`, as templates see them.
+    values: `link.<name>.host|port`, `port.<process>.<name>` (or `port.<name>`) and `host`, as templates see them.
     Raises StageFailed when the values do not tell.
     """
     links = values.get("link") or {}
@@ -220,8 +233,6 @@ def _item(value: Any, name: str) -> Any:
 
 
 _PORT_LOOKS: tuple[Callable[[Mapping[str, Any], str, str], Any], ...] = (
-    lambda values, process, port: values["process"][process]["port"][port],
-    lambda values, process, port: values["port"][f"{process}.{port}"],
     lambda values, process, port: values["port"][process][port],
     lambda values, process, port: values["port"][port],
 )

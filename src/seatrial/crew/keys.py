@@ -54,6 +54,17 @@ class Keys:
             return self.new(kind)
         return mine[int(self._rng.random() * len(mine))]
 
+    def named(self, name: str) -> str:
+        """Return the one own key of that name, e.g. this user's log or list."""
+        key = f"{name}-{self._user}"
+        self._owned.add(key)
+        return key
+
+    def some(self, kind: str | None) -> str | None:
+        """Return one of the keys made so far (of one kind, or of all), or None when there is none."""
+        made = self._made.get(kind, []) if kind else [key for keys in self._made.values() for key in keys]
+        return made[int(self._rng.random() * len(made))] if made else None
+
     def hot(self, kind: str) -> str:
         """Return one of the keys that all users share."""
         key = f"{kind}-hot-{int(self._rng.random() * max(self._hot_keys, 1))}"

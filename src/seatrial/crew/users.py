@@ -69,6 +69,11 @@ class User:
     # -- to be used
 
     @property
+    def id(self) -> int:
+        """Return this user's number."""
+        return self.number
+
+    @property
     def target(self) -> Target:
         """Return where the app is: host, port, base_url, and the template values."""
         return self._work.target
@@ -101,6 +106,14 @@ class User:
     def own_key(self, kind: str = "key", new_share: float = 0.2) -> str:
         """Return a key that only this user writes: one it has, or with new_share a new one (100 of a kind at most)."""
         return self._keys.own(kind, new_share)
+
+    def own_named_key(self, name: str) -> str:
+        """Return the one key of that name that only this user writes, e.g. its log for APPEND and LIST."""
+        return self._keys.named(name)
+
+    def some_owned_key(self, kind: str | None = None) -> str | None:
+        """Return one of the own keys that were made so far, whatever became of them, or None when there is none."""
+        return self._keys.some(kind)
 
     def hot_key(self, kind: str = "key") -> str:
         """Return one of the load's hot_keys, which all users write."""

@@ -104,8 +104,8 @@ class Hand:
         self._tell_lost("crashed", text)
 
     def _take(self, report: say.AnyReport) -> None:
+        self._beats = True
         if isinstance(report, say.Stats):
-            self._beats = True
             self.completed = report.completed
             self._emit(
                 CrewStats(

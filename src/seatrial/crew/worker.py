@@ -66,6 +66,7 @@ class Worker:
         self._others: list[asyncio.Task[None]] = []
         self._beat: asyncio.Task[None] | None = None
         self._told = False
+        self._busy = 0.0
 
     async def prepare(self) -> None:
         """Load, build and start the users. Raises UsersError or StageFailed."""
@@ -150,8 +151,9 @@ class Worker:
 
     def _beat_now(self) -> None:
         now, cpu = now_ns(), time.process_time_ns()
-        busy = (cpu - self._cpu_ns) / max(now - self._seen_ns, 1)
-        self._seen_ns, self._cpu_ns = now, cpu
+        if now - self._seen_ns > BEAT_S * 1e9 / 4:  # a share over a shorter time would say nothing
+            self._busy = round((cpu - self._cpu_ns) / (now - self._seen_ns), 4)
+            self._seen_ns, self._cpu_ns = now, cpu
         arrivals, p50, p99, most = self._drive.lags.read() if self._drive else (0, 0, 0, 0)
         self._reports.send(
             say.Stats(
@@ -161,7 +163,7 @@ class Worker:
                 lag_p50_ns=p50,
                 lag_p99_ns=p99,
                 lag_max_ns=most,
-                busy=round(busy, 4),
+                busy=self._busy,
                 waiting=waiting(self._seats),
             )
         )
