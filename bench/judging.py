@@ -78,7 +78,7 @@ def synthetic(total: int, *, users: int = 200, lost: float = 0.0) -> History:
 
 def _read_right(ops: Ops, work: int) -> Ops:
     """Let every read of the run return the last acknowledged state."""
-    reads = np.flatnonzero((ops.verb[:work] == Verb.READ)).astype(np.int64)
+    reads = np.flatnonzero(ops.verb[:work] == Verb.READ).astype(np.int64)
     result = ops.result.copy()
     result[reads] = join(ops, keys_of(ops), reads).expected
     return ops.with_columns(result=result)

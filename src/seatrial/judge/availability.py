@@ -7,9 +7,9 @@ a system that died and never came back has an open gap, so it cannot pass.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seatrial.history import History
 from seatrial.judge.base import Check, Params, Planted, conclude, pick
@@ -19,6 +19,7 @@ from seatrial.judge.windows import Span, fault_windows, inside, merge_spans, out
 from seatrial.params import Kind, Param
 from seatrial.verdict import Evidence, Finding
 
+Times = NDArray[np.int64]
 CLAIM = "the service answers: enough good answers, and no gap longer than allowed"
 PARAMS = (
     Param(name="min_share", kind=Kind.RATIO, default=0.9, help="share of good answers over the whole span"),
@@ -27,14 +28,21 @@ PARAMS = (
     Param(name="max_gap_in_fault", kind=Kind.DURATION, default=60.0, help="longest gap that touches a fault window"),
     Param(name="settle", kind=Kind.DURATION, default=5.0, help="time after a fault is gone that counts to its window"),
     Param(name="min_samples", kind=Kind.COUNT, default=10, least=1, help="answers that must have been asked for"),
-    Param(
-        name="stages",
-        kind=Kind.TEXTS,
-        default=("drive", "heal", "quiesce"),
-        help="stages that are judged; everything when none of them ran",
-    ),
 )
-OF_PROBE = (Param(name="probe", kind=Kind.TEXT, default="", help="the probe by name; all when empty"), *PARAMS)
+
+
+def _stages(*names: str) -> Param:
+    return Param(
+        name="stages", kind=Kind.TEXTS, default=names, help="stages that are judged; all when none of them ran"
+    )
+
+
+OF_PROBE = (
+    Param(name="probe", kind=Kind.TEXT, default="", help="the probe by name; all when empty"),
+    *PARAMS,
+    _stages("drive", "heal", "quiesce"),
+)
+OF_OPS = (*PARAMS, _stages("drive"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +101,32 @@ def _series(history: History, params: Params) -> tuple[Series, Span | None]:
 def _gaps(series: Series, span: Span, windows: list[Span]) -> _Gaps:
     """Return the longest piece of a gap that lies outside the windows, and the longest gap that touches one."""
     goods = np.unique(np.clip(series.answered[series.good], span[0], span[1]))
-    edges = [span[0], *goods.tolist(), span[1]]
-    outside = touching = (span[0], span[0])
-    for gap in pairwise(edges):
-        pieces = outside_pieces(gap, windows)
-        outside = max([outside, *pieces], key=_length)
-        if pieces != [gap]:
-            touching = max(touching, gap, key=_length)
-    return _Gaps(outside=outside, inside=touching)
+    edges = np.concatenate(([span[0]], goods, [span[1]])).astype(np.int64)
+    begins, ends = edges[:-1], edges[1:]
+    touching, contained = _against(begins, ends, windows)
+    straddling = [(int(begins[n]), int(ends[n])) for n in np.flatnonzero(touching & ~contained)]
+    pieces = [piece for gap in straddling for piece in outside_pieces(gap, windows)]
+    outside = max([_longest(begins, ends, ~touching, span), *pieces], key=_length)
+    return _Gaps(outside=outside, inside=_longest(begins, ends, touching, span))
+
+
+def _against(begins: Times, ends: Times, windows: list[Span]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which gaps touch a window, and which lie inside one. Few do more than touch, however many gaps."""
+    if not windows:
+        return np.zeros(len(begins), dtype=bool), np.zeros(len(begins), dtype=bool)
+    starts = np.array([w[0] for w in windows], dtype=np.int64)
+    stops = np.array([w[1] for w in windows], dtype=np.int64)
+    place = np.searchsorted(starts, ends, side="left") - 1
+    near = np.maximum(place, 0)
+    touching = (place >= 0) & (stops[near] > begins)
+    return touching, touching & (starts[near] <= begins) & (stops[near] >= ends)
+
+
+def _longest(begins: Times, ends: Times, where: NDArray[np.bool_], span: Span) -> Span:
+    if not where.any():
+        return span[0], span[0]
+    place = int(np.argmax(np.where(where, ends - begins, -1)))
+    return int(begins[place]), int(ends[place])
 
 
 def _length(span: Span) -> int:
@@ -159,7 +185,7 @@ CHECK = Check(
 OPS_CHECK = Check(
     kind="ops_availability",
     summary="users' ops: share of good answers and longest gap, inside and outside fault windows",
-    params=PARAMS,
+    params=OF_OPS,
     needs=frozenset({"ops"}),
     judge=judge,
     plant=plant,

@@ -137,6 +137,8 @@ def explain(ops: Ops, keys: Keys, joined: Join, *, strict: bool) -> Explained:
     """Say for each suspect read what it returned."""
     at = joined.suspects
     reads, last, observed = joined.reads[at], joined.last[at], joined.observed[at]
+    if not len(at):
+        return Explained(at=at, answer=np.zeros(0, dtype=np.uint8), source=at)
     near = np.zeros(keys.count, dtype=bool)
     near[ops.key[reads]] = True
     rows = keys.mutations[near[ops.key[keys.mutations]]]
@@ -188,6 +190,8 @@ def _last_match(ops: Ops, rows: Rows, reads: Rows, observed: Rows) -> Rows:
 
 def acked_after(ops: Ops, keys: Keys, reads: Rows, source: Rows, last: Rows) -> Rows:
     """Return how many acknowledged mutations of each read's key lie in (source, last]: what was undone."""
+    if not len(reads):
+        return reads
     wanted = np.unique(ops.key[reads])
     total = len(ops) + 1
     near = np.zeros(keys.count, dtype=bool)
