@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seatrial.config.builder import Scenario as Scenario
     from seatrial.crew.users import User as User
     from seatrial.crew.users import task as task
     from seatrial.errors import ClientError as ClientError
     from seatrial.history import Verb as Verb
+    from seatrial.scenario import Scenario as Scenario
     from seatrial.verdict import Outcome as Outcome
     from seatrial.verdict import Verdict as Verdict
 
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "ClientError": "seatrial.errors",
     "Outcome": "seatrial.verdict",
-    "Scenario": "seatrial.config.builder",
+    "Scenario": "seatrial.scenario",
     "User": "seatrial.crew.users",
     "Verb": "seatrial.history",
     "Verdict": "seatrial.verdict",

@@ -16,7 +16,8 @@ from seatrial.params import Kind, Param, check, nearest
 
 _REFERENCE = re.compile(r"^\$([a-z][a-z0-9_]*)$")
 _EMBEDDED = re.compile(r"\{\{-?\s*knob\.(\w+)\s*-?\}\}")
-_LEFT = re.compile(r"\{[{%][^}]*\bknob\.[^}]*\}")
+_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
+_IN_TAG = re.compile(r"\bknob\.(\w+)")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _TYPED = {Kind.FLAG, Kind.COUNT, Kind.NUMBER, Kind.TEXTS}  # the others keep their text with its unit
 
@@ -183,8 +184,9 @@ class Knobs:
             return "" if found is _LOST else self.values[match[1]].text
 
         filled = _EMBEDDED.sub(one, text)
-        if left := _LEFT.search(filled):
-            self.book.add(file, path, "a knob is written as {{ knob.name }}, without anything else", value=left[0])
+        for tag in _TAG.findall(filled):  # {% if knob.x %} and the like are filled when the process is started
+            for name in _IN_TAG.findall(tag):
+                self._value_of(name, file, path, tag)
         return filled
 
     def _value_of(self, name: str, file: str, path: str, written: str) -> Any:
