@@ -120,6 +120,14 @@ def test_a_refused_record_leaves_no_trace(tmp_path: Path) -> None:
     assert recorded.torn == 0
 
 
+def test_items_are_text_or_bytes(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path, 0) as writer:
+        writer.begin(1, "put", b"k", memoryview(b"v"), 0, 0, 0, 1, 1)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            writer.begin(1, "put", "k", 5, 0, 0, 0, 2, 2)  # type: ignore[arg-type]
+    assert [row[2:4] for row in rows(read_segments(tmp_path))] == [("k", "v")]
+
+
 def test_a_missing_segment_is_counted(tmp_path: Path) -> None:
     write(tmp_path, 0, [Op(started=i) for i in range(6)], segment_records=2)
     layout.rec_path(tmp_path, 0, 1).unlink()

@@ -83,7 +83,10 @@ class _Heap:
 
     def put(self, item: bytes | str) -> int:
         """Store an item and return its reference. Raises EnvironmentTrouble when there is no room."""
-        data = item if type(item) is bytes else to_bytes(item)
+        try:  # text and bytes without a further call
+            data = item if type(item) is bytes else item.encode()  # type: ignore[union-attr]
+        except (UnicodeEncodeError, AttributeError):
+            data = to_bytes(item)
         length = len(data)
         start = self.end
         end = start + 4 + length

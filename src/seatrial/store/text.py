@@ -14,9 +14,9 @@ MARKER = "\x00base64:"
 
 
 def to_bytes(item: bytes | str) -> bytes:
-    """Return the bytes that stand for an item in a heap."""
+    """Return the bytes that stand for an item in a heap. Raises TypeError when it is neither text nor bytes."""
     if not isinstance(item, str):
-        return bytes(item)
+        return bytes(memoryview(item))  # bytes(5) would be five zeros
     try:
         return item.encode()
     except UnicodeEncodeError:
