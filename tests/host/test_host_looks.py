@@ -34,6 +34,19 @@ def test_marks_fit_a_limit_and_tell_processes_apart(tag: str, process: str) -> N
     assert marks.mark(tag + "x", process) != value
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.text(min_size=1))
+def test_any_mark_is_read_back_from_a_process(tag: str) -> None:
+    value = marks.mark(tag, "web")
+    child = subprocess.Popen(["sleep", "600"], env={}, executable="/bin/sleep", preexec_fn=lambda: marks.apply(value))
+    try:
+        assert marks.of_run(tag, ("web",)) == {child.pid: proc.start_ticks(child.pid)}
+        assert marks.of_run(tag, ("db",)) == {}
+    finally:
+        child.kill()
+        child.wait()
+
+
 def test_a_zombie_is_dead_and_a_pid_with_another_start_is_a_stranger() -> None:
     child = subprocess.Popen(["sleep", "600"])
     ticks = proc.start_ticks(child.pid)

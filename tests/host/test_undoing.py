@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,25 +35,28 @@ def group(tag: str) -> Iterator[Path]:
     assert cgroups.end(path) == []
 
 
-def sleeper(tag: str, *, marked: bool = True, env: bool = True) -> subprocess.Popen[bytes]:
+@contextmanager
+def sleeper(tag: str, *, marked: bool = True, env: bool = True) -> Iterator[subprocess.Popen[bytes]]:
     value = marks.mark(tag, "web")
     variables = {"PATH": os.environ["PATH"], **(marks.environment(tag, "web") if env else {})}
-    return subprocess.Popen(["sleep", "600"], env=variables, preexec_fn=lambda: marks.apply(value) if marked else None)
+    child = subprocess.Popen(["sleep", "600"], env=variables, preexec_fn=lambda: marks.apply(value) if marked else None)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
 
 
 @pytest.mark.parametrize(("marked", "env"), [(True, True), (True, False), (False, True)])
 def test_kill_tagged_finds_by_mark_and_by_environment(tag: str, marked: bool, env: bool) -> None:
     with sleeper(tag, marked=marked, env=env) as ours, sleeper(tag + "other") as other:
-        try:
-            undo = KillTagged(tag=tag)
-            assert still_there(undo) == [f"process pid {ours.pid} (sleep 600) of run {tag}"]
-            assert marks.of_run(tag, ("web",)) == {ours.pid: proc.start_ticks(ours.pid)}
-            assert marks.of_run(tag, ("db",)) == {}
-            assert perform(undo) == [f"ended pid {ours.pid} (sleep 600)"]
-            assert still_there(undo) == perform(undo) == []
-            assert proc.alive(other.pid)
-        finally:
-            other.kill()
+        undo = KillTagged(tag=tag)
+        assert still_there(undo) == [f"process pid {ours.pid} (sleep 600) of run {tag}"]
+        assert marks.of_run(tag, ("web",)) == {ours.pid: proc.start_ticks(ours.pid)}
+        assert marks.of_run(tag, ("db",)) == {}
+        assert perform(undo) == [f"ended pid {ours.pid} (sleep 600)"]
+        assert still_there(undo) == perform(undo) == []
+        assert proc.alive(other.pid)
 
 
 def test_kill_tagged_ends_descendants_that_lost_both(tag: str) -> None:
@@ -131,7 +135,6 @@ def test_thaw_and_continue(tag: str, group: Path) -> None:
             pass
         assert perform(go_on) == [f"let pid {ours.pid} (sleep 600) go on"]
         assert still_there(go_on) == perform(go_on) == []
-        ours.kill()
 
 
 def test_remove_tree_removes_read_only_files_and_never_follows_links(tmp_path: Path) -> None:
@@ -180,8 +183,7 @@ def test_nothing_to_undo_is_no_trouble(undo: AnyUndo) -> None:
 
 
 def test_the_guardian_loads_only_what_it_needs() -> None:
-    code = "import sys, seatrial.host.undoing; print([m for m in sys.modules if m.split('.')[0] in %r])" % (
-        ("asyncio", "numpy", "pyarrow", "jinja2", "psutil", "pydantic"),
-    )
+    heavy = ("asyncio", "numpy", "pyarrow", "jinja2", "psutil", "pydantic")
+    code = f"import sys, seatrial.host.undoing; print([m for m in sys.modules if m.split('.')[0] in {heavy}])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

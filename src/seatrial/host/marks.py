@@ -78,7 +78,8 @@ def _mark_of(pid: int) -> int:
         return 0
     at = text.find(b"Max file locks")
     word = text[at + 14 :].split(None, 1)[0] if at >= 0 else b""
-    return int(word) if word.isdigit() and len(word) < 19 else 0
+    value = int(word) if word.isdigit() else 0
+    return value if value < 1 << 2 * _BITS else 0  # a larger one is a limit that somebody meant
 
 
 def _self_and_ancestors(stats: dict[int, proc.Stat]) -> set[int]:

@@ -141,8 +141,8 @@ class ProcessDeployment:
         for one in self._processes.values():
             one.expect_down("engine")
             one.tree.strike()
-        for one in self._processes.values():
-            await one.end()
+        ends = (one.end() for one in self._processes.values())
+        results = await asyncio.gather(*ends, return_exceptions=True)
         for pid, ticks in self._members().items():  # what setup commands or checks left
             proc.send(pid, ticks, signal.SIGKILL)
         proc.wait_gone(self._members(), 2.0)
@@ -152,6 +152,9 @@ class ProcessDeployment:
         self._entries = [(entry, left) for entry, left in self._entries if not self._closed(entry, left)]
         if not self._entries:
             sockets.give_back(n for ports in self.values.ports.values() for n in ports.values())
+        for result in results:  # a bug of ours is told, but only after everything was torn down
+            if isinstance(result, BaseException):
+                raise result
 
     def watched(self) -> list[Watched]:
         """Return log, data folders and cgroup of each process."""

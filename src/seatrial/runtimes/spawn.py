@@ -69,8 +69,8 @@ def become_subreaper() -> bool:
 def start(order: Order) -> Child:
     """Start a program. Raises StageFailed when the command is not there, not executable, or refused by the system."""
     program = _program(order)
+    log = _open_log(order)
     fds = [fd for path in order.groups if (fd := _open_group(path)) >= 0]
-    log = os.open(order.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         popen = subprocess.Popen(
             list(order.command),
@@ -174,6 +174,14 @@ def _program(order: Order) -> str:
         raise StageFailed(f"{order.process}: command {name} is not executable (chmod +x {path})")
     where = f"there is no file {path}" if "/" in name else f"not on its PATH {order.environment.get('PATH', '')}"
     raise StageFailed(f"{order.process}: command {name!r} not found: {where}")
+
+
+def _open_log(order: Order) -> int:
+    try:
+        return os.open(order.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        reason = f"{order.process}: its log {order.log} cannot be opened: {error.strerror}"
+        raise StageFailed(reason, outcome="environment") from None
 
 
 def _open_group(path: Path) -> int:

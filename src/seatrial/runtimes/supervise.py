@@ -100,10 +100,12 @@ class Supervised:
             await self.killed()
         except StageFailed as error:
             self._event("survived-teardown", by="engine", reason=error.reason)
-        await self._cancel()
-        if self.child is not None:
-            self.child.forget()
-        self.tree.remove()
+        try:
+            await self._cancel()
+        finally:
+            if self.child is not None:
+                self.child.forget()
+            self.tree.remove()
 
     # -- starting ---------------------------------------------------------------------------------------------------
 
@@ -186,13 +188,19 @@ class Supervised:
             self._event("start", pid=heir, by=self._started_by, reason="went on as a daemon")
 
     async def _heir(self) -> int | None:
-        """The oldest member whose parent is not in the tree. More than one look: a fork may be under way."""
-        for _ in range(_LOOKS):
+        """The oldest member whose parent is not in the tree, once it has lived for a moment.
+
+        More than one look: a fork may be under way, and the one in the middle of a double fork is about to end.
+        """
+        empty = 0
+        while empty < _LOOKS:
             members = self.tree.pids()
             tops = [pid for pid in members if (found := proc.stat(pid)) is not None and found.ppid not in members]
-            if tops:
-                return min(tops, key=lambda pid: members[pid])
-            await self.subject.clock.sleep(_STEP_S)
+            await self.subject.clock.sleep(_STEP_S if not tops else 2 * _STEP_S)
+            settled = [pid for pid in tops if proc.alive(pid, members[pid])]
+            if settled:
+                return min(settled, key=lambda pid: members[pid])
+            empty = empty + 1 if not members else 0
         return None
 
     async def _record_exit(self, child: spawn.Child, code: int | None, lived_s: float) -> None:
