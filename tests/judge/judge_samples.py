@@ -181,3 +181,9 @@ def plan(**changes: object) -> plans.Plan:
         "checks": checks,
     }
     return plans.Plan(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def without_f2(history: History) -> History:
+    """Return the run as if the second fault had never been heard of."""
+    kept = (e for e in history.events if not (isinstance(e, FaultEvent) and e.id == "f2"))
+    return history.with_events(tuple(kept))

@@ -93,7 +93,7 @@ def judge(history: History, params: Params) -> Finding:
     spare = int((1 - params["min_share"]) * figures["acked_keys"])
     required = max(params["min_examined"], examined + unread - spare)
     evidence = [_evidence(history, h) for h in _harms(ops, judged)] if harmed else []
-    shown = ", ".join(f"{count} {name}" for name, count in categories.items() if count) or "nothing missing"
+    shown = ", ".join(f"{count:.0f} {name}" for name, count in categories.items() if count) or "nothing missing"
     return conclude(
         CLAIM,
         examined=examined,

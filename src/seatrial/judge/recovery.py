@@ -12,6 +12,7 @@ import numpy as np
 
 from seatrial.history import History, Injection
 from seatrial.judge.base import Check, Params, Planted, conclude, pick
+from seatrial.judge.faults import missing_step
 from seatrial.judge.series import Series, answers, probes, spoil_ops, spoil_probes
 from seatrial.judge.windows import seconds, to_ns
 from seatrial.params import Kind, Param
@@ -85,22 +86,34 @@ def _recover(fault: Injection, healed: int, following: int | None, series: list[
 def _first_lasting(healed: int, end: int, series: list[Series], hold: int) -> tuple[int | None, int]:
     """Return from when all were good for `hold` without a bad answer, and for how long; the last try if none lasted."""
     bad = np.sort(np.concatenate([s.asked[~s.good] for s in series]))
-    goods = [np.sort(s.answered[s.good]) for s in series]
     starts = np.concatenate(([healed], bad))
     ends = np.concatenate((bad, [end]))
+    candidates = (ends - starts >= hold) | (np.arange(len(ends)) == len(ends) - 1)
     good_at, quiet = None, 0
-    for start, stop in zip(starts[ends - starts >= 0].tolist(), ends[ends - starts >= 0].tolist(), strict=True):
-        if stop - start < hold and stop != end:
-            continue
-        firsts = [g[np.searchsorted(g, start)] if np.searchsorted(g, start) < len(g) else None for g in goods]
-        known = [int(f) for f in firsts if f is not None and f <= stop]
-        if len(known) < len(goods):
+    for start, stop in zip(starts[candidates].tolist(), ends[candidates].tolist(), strict=True):
+        moments = [_good_from(s, start, stop, healed) for s in series]
+        known = [m for m in moments if m is not None]
+        if len(known) < len(series):
             good_at = None
             continue
         good_at, quiet = max(known), stop - max(known)
         if quiet >= hold:
             return good_at, quiet
     return good_at, quiet
+
+
+def _good_from(series: Series, start: int, stop: int, healed: int) -> int | None:
+    """Return when the first good answer of a source came, of those asked from `start` on; None if none by `stop`.
+
+    A source that was idle and never saw a bad answer since the heal is not charged for the time it did not ask.
+    """
+    places = np.flatnonzero(series.good & (series.asked >= start) & (series.answered <= stop))
+    if not len(places):
+        return None
+    first = places[np.argmin(series.answered[places])]
+    asked, answered = int(series.asked[first]), int(series.answered[first])
+    seen_bad = bool(np.any(~series.good & (series.asked <= asked)))
+    return answered if seen_bad else max(start, healed + answered - asked)
 
 
 def judge(history: History, params: Params) -> Finding:
@@ -111,7 +124,11 @@ def judge(history: History, params: Params) -> Finding:
     times = [r.took_s for r in judged if r.took_s is not None]
     bitten = sum(1 for i in history.injections() if i.injected_ns is not None)
     required = max(params["min_faults"], bitten)
-    left_out = "; ".join(f"{r.fault.id}: {r.why}" for r in found if not r.judged)
+    unjudged = [f"{r.fault.id}: {r.why}" for r in found if not r.judged]
+    unjudged += [
+        f"{i.id} {missing_step(i)}" for i in history.injections() if i.injected_ns is not None and missing_step(i)
+    ]
+    left_out = "; ".join(unjudged)
     return conclude(
         CLAIM,
         examined=len(judged),
