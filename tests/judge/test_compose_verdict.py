@@ -21,6 +21,7 @@ from seatrial.history import (
     HostSample,
     Interruption,
     OpOutcome,
+    ProcessEvent,
     Residue,
     StageEvent,
     no_history,
@@ -187,6 +188,14 @@ def test_environment_needs_evidence_and_never_excuses_lost_data(sample: HostSamp
     assert found.outcome is ENVIRONMENT
     assert kind in found.environment["troubles"]
     assert ruled(having(lossy(healthy()), sample), only("durability")).outcome is FAIL
+
+
+def test_a_kill_for_want_of_memory_under_the_plans_own_limit_is_no_excuse() -> None:
+    exit_ = ProcessEvent(t_ns=at(30), process="web", what="exit", code=-9)
+    killed = having(healthy(), exit_, HostSample(t_ns=at(45), disk_free=10**11, steal_percent=0.1, oom_kills=4))
+    assert ruled(killed, only("stability")).outcome is ENVIRONMENT
+    limited = plans.Process(name="web", command=("web",), limits=plans.Limits(memory=10**8))
+    assert ruled(killed, msgspec.structs.replace(only("stability"), processes=(limited,))).outcome is FAIL
 
 
 def test_an_interrupted_run_is_never_a_pass() -> None:

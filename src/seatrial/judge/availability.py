@@ -95,7 +95,7 @@ def judge(history: History, params: Params) -> Finding:
 def _series(history: History, params: Params) -> tuple[Series, Span | None]:
     series = probes(history, params["probe"]) if "probe" in params else answers(history, warmup=False)
     span = span_of(history, tuple(params["stages"]), series)
-    return (series.between([span]), span) if span is not None else (series, None)
+    return (series.between(span), span) if span is not None else (series, None)
 
 
 def _gaps(series: Series, span: Span, windows: list[Span]) -> _Gaps:

@@ -111,11 +111,17 @@ def _in_its_circumstances(finding: Finding, check: Check, params: Params, bench:
     if check.latency and finding.outcome in (Outcome.PASS, Outcome.FAIL):
         why = saturation(bench.history, params[check.latency], params)
         finding = _turned(finding, Outcome.INCONCLUSIVE, why) if why else finding
-    excuses = sorted(check.excused_by & set(bench.machine.troubles))
+    excuses = sorted(check.excused_by & _excuses(bench))
     if excuses and finding.outcome is Outcome.FAIL:
         why = f"{bench.machine.troubles[excuses[0]]}; without that: {finding.reason}"
         finding = _turned(finding, Outcome.ENVIRONMENT, why)
     return finding
+
+
+def _excuses(bench: _Bench) -> set[str]:
+    """Return the troubles that may excuse. The kernel also counts kills by the plan's own memory limits: no excuse."""
+    limited = any(p.limits.memory is not None for p in bench.plan.processes)
+    return set(bench.machine.troubles) - ({"oom"} if limited else set())
 
 
 def _turned(finding: Finding, outcome: Outcome, why: str) -> Finding:

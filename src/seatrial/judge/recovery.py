@@ -68,7 +68,7 @@ def _recover(fault: Injection, healed: int, following: int | None, series: list[
 
     end = min([int(s.answered.max()) for s in series if len(s)], default=healed)
     end = end if following is None else min(end, following)
-    after = [s.between([(healed, end)]) for s in series]
+    after = [s.between((healed, end)) for s in series]
     if not after or any(not len(s) for s in after):
         return result(None, False, "nobody asked for an answer between the heal and the next fault or the end")
     good_at, quiet_ns = _first_lasting(healed, end, after, to_ns(params["hold"]))

@@ -211,6 +211,8 @@ def shared_phantoms(ops: Ops, keys: Keys, reads: Rows) -> tuple[Rows, NDArray[np
     observed = ops.result[reads].astype(np.int64)
     shown = reads[observed != ABSENT]
     observed = observed[observed != ABSENT]
+    if not len(shown):
+        return shown, np.zeros(0, dtype=bool)
     near = np.zeros(keys.count, dtype=bool)
     near[ops.key[shown]] = True
     rows = keys.mutations[near[ops.key[keys.mutations]]]

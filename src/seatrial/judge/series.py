@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,16 +23,11 @@ class Series:
         """Return the number of samples."""
         return len(self.asked)
 
-    def between(self, spans: list[tuple[int, int]]) -> Series:
-        """Return the samples that were asked inside one of the spans."""
-        keep = np.zeros(len(self.asked), dtype=bool)
-        for start, end in spans:
-            keep |= (self.asked >= start) & (self.asked <= end)
-        return self.where(keep)
-
-    def where(self, keep: NDArray[Any]) -> Series:
-        """Return the samples of a mask."""
-        return Series(asked=self.asked[keep], answered=self.answered[keep], good=self.good[keep])
+    def between(self, span: tuple[int, int]) -> Series:
+        """Return the samples that were asked inside a span, ends included."""
+        first, last = np.searchsorted(self.asked, span[0], "left"), np.searchsorted(self.asked, span[1], "right")
+        part = slice(int(first), int(last))
+        return Series(asked=self.asked[part], answered=self.answered[part], good=self.good[part])
 
 
 def probes(history: History, name: str = "") -> Series:
