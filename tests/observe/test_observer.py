@@ -45,13 +45,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         print("served", self.path, flush=True)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print("port", server.server_port, flush=True)
 if os.fork() == 0:
     os.setsid()
     time.sleep(600)
+print("port", server.server_port, flush=True)
 server.serve_forever()
 """
-TAG = "observer-test"
+TAG = f"observer-test-{os.getpid()}"
 T = TypeVar("T")
 
 
@@ -333,7 +333,7 @@ from seatrial.plan import decode
 from seatrial.ports import Address, Watched
 async def main():
     plan = decode(Path(sys.argv[1], "plan.json").read_bytes())
-    observer = Observer(plan, "observer-test", Path(sys.argv[1]), SystemClock(), lambda event: None)
+    observer = Observer(plan, "observer-test-conductor", Path(sys.argv[1]), SystemClock(), lambda event: None)
     log = Path(sys.argv[1], "logs/ship.log")
     await observer.start(
         {"health": Address(host="127.0.0.1", port=int(sys.argv[2]))}, [Watched(process="ship", log=log, data=())]

@@ -36,6 +36,7 @@ class Process:
     def __init__(self, config: Config) -> None:
         """Make the role; open its files."""
         self._stop = asyncio.Event()
+        self._name = config.role
         self._role: Role = ROLES[config.role](config, self.tell)
         os.set_blocking(sys.stdout.fileno(), False)
 
@@ -94,7 +95,7 @@ class Process:
             self.tell()
             await pause(self._stop, BEAT_S)
             now = time.monotonic_ns()
-            if now - before > SILENT_NS:
+            if now - before > SILENT_NS and self._name == "watch":  # probes have a finer pulse of their own
                 detail = {"gap_ns": now - before, "seen_by": "observer"}
                 reason = "the observer was stopped or starved"
                 self._role.files()[0].write(ObserverEvent(t_ns=before, what="silent", reason=reason, detail=detail))

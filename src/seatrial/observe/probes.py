@@ -16,6 +16,7 @@ from seatrial.observe.wire import ProbeTask
 
 BODY_MOST = 1024 * 1024
 LAST_ANSWERS_S = 3.0
+PULSE_NS, STOPPED_NS = NS // 20, NS // 4
 REASONS = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
@@ -64,12 +65,40 @@ class Answer:
         return self.has_headers and not self.headers & {b"content-length", b"transfer-encoding"}
 
 
+class Pulse:
+    """Notices when this process itself was stopped or starved: what it measured meanwhile says nothing of the app."""
+
+    def __init__(self, lines: Lines) -> None:
+        """Write gaps to these lines."""
+        self._lines = lines
+        self._last, self._resumed = time.monotonic_ns(), 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Beat until told to stop."""
+        while not stop.is_set():
+            self._look()
+            await _wait_until(time.monotonic_ns() + PULSE_NS, stop)
+
+    def _look(self) -> None:
+        before, self._last = self._last, time.monotonic_ns()
+        if (gap := self._last - before) > STOPPED_NS:
+            self._resumed = self._last
+            detail = {"gap_ns": gap, "seen_by": "observer"}
+            reason = "the observer was stopped or starved; probes in flight then are not counted"
+            self._lines.write(ObserverEvent(t_ns=before, what="silent", reason=reason, detail=detail))
+
+    def stopped_since(self, instant: int) -> bool:
+        """Return whether there was a gap after that instant."""
+        self._look()
+        return self._resumed > instant
+
+
 class Prober:
     """Sends one probe again and again, and writes one sample for each."""
 
-    def __init__(self, task: ProbeTask, lines: Lines, changed: Callable[[], None]) -> None:
+    def __init__(self, task: ProbeTask, lines: Lines, pulse: Pulse, changed: Callable[[], None]) -> None:
         """Write to these lines; call `changed` when the probe begins or ends to fail."""
-        self.task, self._lines, self._changed = task, lines, changed
+        self.task, self._lines, self._pulse, self._changed = task, lines, pulse, changed
         self.failing_since: int | None = None
         self._last_counted = 0
         self._flying: set[asyncio.Task[None]] = set()
@@ -90,17 +119,10 @@ class Prober:
             for flight in late:
                 flight.cancel()
 
-    def _skip_what_was_missed(self, due: int, period: int) -> int:
-        """When we ourselves were stopped, say so, and send no old probes late: that gap is not the app's."""
-        late = time.monotonic_ns() - due
-        if late < period:
-            return due
-        missed = late // period
-        detail = {"probe": self.task.name, "gap_ns": late, "skipped": missed, "seen_by": "observer"}
-        self._lines.write(
-            ObserverEvent(t_ns=due, what="silent", reason="the observer was not given the processor", detail=detail)
-        )
-        return due + missed * period
+    @staticmethod
+    def _skip_what_was_missed(due: int, period: int) -> int:
+        """When we ourselves were stopped, send no old probes late; the pulse has said so. Return the next due time."""
+        return due + max(0, (time.monotonic_ns() - due) // period) * period
 
     async def _one(self, intended: int) -> None:
         status, reason = 0, ""
@@ -117,6 +139,8 @@ class Prober:
         self._write(intended, status, reason)
 
     def _write(self, intended: int, status: int, reason: str) -> None:
+        if self._pulse.stopped_since(intended):
+            return
         latency = time.monotonic_ns() - intended
         self._lines.write(
             ProbeSample(

@@ -13,7 +13,7 @@ from seatrial.history import ObserverEvent
 from seatrial.observe.host import Host
 from seatrial.observe.lines import Lines
 from seatrial.observe.logs import Follower
-from seatrial.observe.probes import Prober
+from seatrial.observe.probes import Prober, Pulse
 from seatrial.observe.samples import Sampler
 from seatrial.observe.trees import Trees
 from seatrial.observe.wire import Config, Order
@@ -49,7 +49,8 @@ class Probes:
     def __init__(self, config: Config, changed: Callable[[], None]) -> None:
         """changed is called when a probe begins or ends to fail."""
         self._lines = Lines(Path(config.folder) / "journal" / "probes.jsonl")
-        self._probers = [Prober(task, self._lines, changed) for task in config.probes]
+        self._pulse = Pulse(self._lines)
+        self._probers = [Prober(task, self._lines, self._pulse, changed) for task in config.probes]
 
     def files(self) -> Sequence[Lines]:
         """Return probes.jsonl."""
@@ -65,6 +66,7 @@ class Probes:
     async def run(self, stop: asyncio.Event) -> None:
         """Probe until told to stop."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._pulse.run(stop))
             for prober in self._probers:
                 group.create_task(prober.run(stop))
 
