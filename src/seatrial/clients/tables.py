@@ -115,7 +115,11 @@ SOCKETS = ErrorTable(
         "EOFError": Row("closed-after-send", False),
     },
     # asyncio says so, and only while it connects, when a name has several addresses
-    {"Multiple exceptions: [Errno 111]": CERTAIN_REFUSED},
+    {
+        "Multiple exceptions: [Errno 111]": CERTAIN_REFUSED,
+        # the loop's own answer to a library that writes to a transport which was closed under it
+        "unable to perform operation on": Row("connection-lost", False),
+    },
 )
 
 # redis-py re-sends by itself unless it is made with Retry(NoBackoff(), 0): then its last error says nothing of the

@@ -196,7 +196,10 @@ class ProgramTeam:
         elif isinstance(line, Done):
             if line.arrival not in self._arrivals:
                 raise _NotAllowed(f"no arrival {line.arrival} is open")
-            _, done, _ = self._arrivals.pop(line.arrival)
+            doer, done, _ = self._arrivals.pop(line.arrival)
+            left = [op.name for op in self._ops.values() if op.doer is doer]
+            if left:
+                raise _NotAllowed(f"op {left[0]!r} of arrival {line.arrival} has not ended")
             if not done.done():
                 done.set_result(self._good.pop(line.arrival))
         elif isinstance(line, Hello):
