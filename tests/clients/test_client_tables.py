@@ -96,6 +96,11 @@ def test_python_errors_inside_a_guard_go_by_the_table_of_sockets_and_bugs_pass_t
         (ConnectionResetError(), "reset", False),
         (asyncio.IncompleteReadError(b"", 3), "closed-after-send", False),
         (OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1)"), "refused", True),
+        (
+            RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed"),
+            "connection-lost",
+            False,
+        ),
     ):
         with pytest.raises(ClientError) as caught, guard("redis"):
             raise error
