@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -187,8 +186,9 @@ def test_two_links_are_two_processes() -> None:
             other = await run.links.open(Link(name="cache", to="cache.main"))
             assert other.address != link.address
             await link.add("f", "refuse", {})
-            with socket.create_connection((other.address.host, other.address.port), 5):
-                pass
+            async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+                await other.aim(Address(host="127.0.0.1", port=server.sockets[0].getsockname()[1]))
+                assert await talk(other.address, b"open") == b"open"
             assert len(run.ledger.still_open) == 2
             assert (await other.stats())["toxics"] == {}
 

@@ -109,7 +109,6 @@ class Flow:
         "effect",
         "ended",
         "free_at",
-        "last_due",
         "limit",
         "loop",
         "pair",
@@ -130,7 +129,7 @@ class Flow:
         self.plain, self.limit = True, 1
         self.queued = self.passed = 0
         self.blocked = self.ended = self.done = self.broken = False
-        self.last_due = self.free_at = self.wake_at = 0
+        self.free_at = self.wake_at = 0
 
     # -- in
 
@@ -172,8 +171,8 @@ class Flow:
     def _keep(self, item: bytes) -> None:
         due = _PAST
         if self.effect.delays:
+            # One queue keeps the order: a chunk that drew less waits behind the one before it.
             due = self.loop.now() + sum(delay.draw() for delay in self.effect.delays)
-            due = self.last_due = max(due, self.last_due)
         elif self.effect.rate:
             due = self.loop.now()
         mark = item is FIN or item is RST
@@ -314,8 +313,6 @@ class Flow:
         if self.queue:
             latest = self.loop.now() + sum(d.latency_ns + d.jitter_ns for d in effect.delays)
             self.queue = deque((min(due, latest), item) for due, item in self.queue)
-            self.last_due = min(self.last_due, latest)
-        self.last_due = self.last_due if effect.delays else 0
         self.free_at = 0
         self.pump()
         self._ask()
