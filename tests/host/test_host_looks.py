@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.host import capabilities, cgroups, marks, proc, sockets
+from seatrial.host import capabilities, cgroups, elsewhere, marks, proc, sockets
 
 
 @settings(max_examples=200)
@@ -106,3 +106,20 @@ def test_capabilities_are_probed_fast_and_leave_nothing() -> None:
     assert not [
         p for parent in (places.v2, *places.v1.values()) if parent for p in parent.glob(f"{cgroups.PREFIX}probe-*")
     ]
+
+
+def test_without_proc_psutil_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(
+        ["sleep", "600"], env={"A": "b", **marks.environment("t", "web")}, executable="/bin/sleep"
+    ) as child:
+        monkeypatch.setattr(proc, "HAS_PROC", False)
+        assert child.pid in proc.pids()
+        assert (proc.command(child.pid), proc.environ(child.pid)["A"]) == (["sleep", "600"], "b")
+        assert Path(proc.exe(child.pid)).name in ("sleep", "busybox", "coreutils")
+        ticks = proc.start_ticks(child.pid)
+        assert proc.alive(child.pid, ticks)
+        assert proc.stat(child.pid).ppid == os.getpid()  # type: ignore[union-attr]
+        assert not proc.send(child.pid, ticks + 1, 9)
+        assert proc.send(child.pid, ticks, 9)
+        assert proc.wait_gone({child.pid: ticks}, 5.0) == []
+        assert elsewhere.stat(2**22 + 1) is None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.server
 import os
+import random
 import socket
 import threading
 import time
@@ -15,7 +17,7 @@ import pytest
 from deploykit import PYTHON, Rig
 
 from seatrial.errors import NotReady, StageFailed
-from seatrial.host import cgroups, marks, proc
+from seatrial.host import capabilities, cgroups, marks, proc
 from seatrial.plan import ConfigFile, Limits, Process, Ready
 from seatrial.runtimes import wire
 
@@ -491,3 +493,63 @@ def test_keep_leaves_the_work_folder(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert (rig.site.work / "data").is_dir()
+
+
+@pytest.mark.skipif(not capabilities.have("memory-limit"), reason="no writable memory cgroup (see seatrial doctor)")
+def test_a_process_over_its_memory_limit_is_killed_and_the_reason_is_told(rig: Rig) -> None:
+    async def main() -> None:
+        grow = "x = []\nwhile True: x.append(bytearray(1 << 20))"
+        async with rig.deployed(rig.process("g", grow, limits=Limits(memory=48 << 20))) as d:
+            with contextlib.suppress(StageFailed):  # it may be ready for a moment before it has grown so far
+                await d.start()
+            await until(lambda: rig.of("exit"))
+
+    asyncio.run(main())
+    (event,) = rig.of("exit")
+    assert (event.code, event.by, event.reason) == (-9, "", "the kernel killed it: its memory limit was reached")
+
+
+def test_it_works_on_uvloop_too(rig: Rig) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        async with rig.deployed(rig.server(restart="always", restart_delay_s=0.01)) as d:
+            await d.start()
+            os.kill(d.pids("web")[0], 9)
+            await until(lambda: len(rig.of("ready")) == 2)
+            assert (await d.stop())[0].how == "exited"
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_mix_of_verbs_keeps_the_record_straight(rig: Rig, seed: int) -> None:
+    """Starts and exits alternate, the record agrees with the system, and nothing is left, whatever was done at once."""
+    chance = random.Random(seed)
+
+    async def main() -> None:
+        spec = rig.process(
+            "s", "import time; time.sleep(600)", restart="always", restart_delay_s=0.02, stop_grace_s=1.0
+        )
+        async with rig.deployed(spec) as d:
+            verbs = {
+                "start": lambda: d.start(["s"], by="v"),
+                "stop": lambda: d.stop(["s"], by="v"),
+                "kill": lambda: d.kill(["s"], by="v"),
+                "freeze": lambda: d.freeze("s"),
+                "thaw": lambda: d.thaw("s"),
+                "outside": lambda: asyncio.to_thread(lambda: [proc.send(pid, 0, 9) for pid in d.pids("s")]),
+            }
+            for _ in range(12):
+                chosen = [verbs[chance.choice(sorted(verbs))]() for _ in range(chance.choice((1, 1, 2)))]
+                for result in await asyncio.gather(*chosen, return_exceptions=True):
+                    assert result is None or isinstance(result, (StageFailed, list))
+                await asyncio.sleep(chance.uniform(0, 0.1))
+            await d.thaw("s")
+            await d.start(["s"], by="end")
+            assert len(d.pids("s")) == 1
+
+    asyncio.run(main())
+    order = [e.what for e in rig.events if e.what in ("start", "exit")]
+    assert order == ["start", "exit"] * (len(order) // 2)

@@ -55,10 +55,9 @@ def of_run(tag: str, names: Collection[str] | None = None) -> dict[int, int]:
 
 def orphans(tag: str, names: Collection[str]) -> list[int]:
     """Return the dead children of the caller that belong to these processes of the run and wait to be reaped."""
-    me = os.getpid()
-    dead = [pid for pid, one in proc.all_stats().items() if one.dead and one.ppid == me]
-    marks = {mark(tag, name) for name in names}
-    return [pid for pid in dead if _mark_of(pid) in marks]
+    dead = [pid for pid in proc.children() if (one := proc.stat(pid)) is not None and one.dead]
+    wanted = {mark(tag, name) for name in names}
+    return [pid for pid in dead if _mark_of(pid) in wanted]
 
 
 def _is(pid: int, tag: str, names: Collection[str] | None) -> bool:

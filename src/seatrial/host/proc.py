@@ -7,10 +7,12 @@ import signal
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 DEAD_STATES = "ZXx"  # a zombie runs nothing any more: it counts as dead
 STOPPED_STATES = "Tt"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+HAS_PROC = os.path.exists("/proc/self/stat")  # noqa: PTH110 - without it, psutil is asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +49,18 @@ def parse_stat(pid: int, text: str) -> Stat | None:
 
 def stat(pid: int) -> Stat | None:
     """Return what the system says of a pid, or None when there is no such process."""
+    if not HAS_PROC:
+        return _stat_elsewhere(pid)
     text = _read(f"/proc/{pid}/stat")
     return parse_stat(pid, text.decode("utf-8", "replace")) if text else None
 
 
 def pids() -> list[int]:
     """Return all pids of this machine (or of this pid namespace)."""
+    if not HAS_PROC:
+        from seatrial.host import elsewhere
+
+        return elsewhere.pids()
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - the fastest way
 
 
@@ -89,8 +97,23 @@ def descendants(roots: Iterable[int], stats: Mapping[int, Stat]) -> set[int]:
     return found
 
 
+def children() -> list[int]:
+    """Return the children of the caller, dead ones included; without a look at all processes where the kernel can."""
+    try:
+        threads_of_us = os.listdir("/proc/self/task")  # noqa: PTH208
+        texts = [Path(f"/proc/self/task/{tid}/children").read_text() for tid in threads_of_us]
+    except OSError:
+        me = os.getpid()
+        return [pid for pid, one in all_stats().items() if one.ppid == me]
+    return [int(word) for text in texts for word in text.split()]
+
+
 def environ(pid: int) -> dict[str, str]:
     """Return the environment a process began with; empty when it may not be read or was overwritten by the process."""
+    if not HAS_PROC:
+        from seatrial.host import elsewhere
+
+        return elsewhere.environ(pid)
     pairs = _read(f"/proc/{pid}/environ").split(b"\0")
     texts = (pair.decode("utf-8", "surrogateescape").partition("=") for pair in pairs if b"=" in pair)
     return {name: value for name, _, value in texts}
@@ -98,11 +121,19 @@ def environ(pid: int) -> dict[str, str]:
 
 def command(pid: int) -> list[str]:
     """Return the command line of a process; empty when it is gone."""
+    if not HAS_PROC:
+        from seatrial.host import elsewhere
+
+        return elsewhere.command(pid)
     return [part.decode("utf-8", "replace") for part in _read(f"/proc/{pid}/cmdline").split(b"\0") if part]
 
 
 def exe(pid: int) -> str:
     """Return the file that a process executes, or "" when that may not be read."""
+    if not HAS_PROC:
+        from seatrial.host import elsewhere
+
+        return elsewhere.exe(pid)
     try:
         return os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115
     except OSError:
@@ -153,6 +184,16 @@ def wait_gone(wanted: Mapping[int, int], within_s: float, step_s: float = 0.005)
         time.sleep(step_s)
         left = [pid for pid in left if alive(pid, wanted[pid])]
     return left
+
+
+def _stat_elsewhere(pid: int) -> Stat | None:
+    from seatrial.host import elsewhere
+
+    found = elsewhere.stat(pid)
+    if found is None:
+        return None
+    parent, state, used, begun = found
+    return Stat(pid=pid, ppid=parent, session=0, state=state, cpu_ticks=used, start_ticks=begun)
 
 
 def _send_plain(pid: int, ticks: int, signum: int) -> bool:

@@ -37,6 +37,11 @@ class Listener:
         return f"a process of uid {self.uid} that cannot be looked at"
 
 
+def can_look() -> bool:
+    """Return whether this system tells who listens where (Linux does)."""
+    return os.access(_TABLES[0], os.R_OK)
+
+
 def listeners(port: int, host: str = "127.0.0.1", among: Iterable[int] | None = None) -> list[Listener]:
     """Return the sockets that would take a connection to host:port, with their holders (searched among these pids)."""
     sockets = [one for one in listening_sockets() if one.port == port and _reaches(one.host, host)]

@@ -41,6 +41,7 @@ class Supervised:
     _life: asyncio.Task[None] | None = None
     _announcing: asyncio.Task[None] | None = None
     _up: bool = False
+    _announced: bool = False
     _killing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _verbs: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -119,6 +120,7 @@ class Supervised:
         self.child = spawn.start(order)
         self.tree.main = self.child.pid
         self._up, self._blame, self._started_by, self._ended_words = True, "", by, ""
+        self._announced = False
         self._event("start", pid=self.child.pid, by=by)
         return self.child
 
@@ -153,8 +155,9 @@ class Supervised:
 
     async def _wait_ready(self) -> None:
         took_s = await readiness.wait(self.subject, self.tree.pids, self._gave_up, self.log_from)
-        pid = self.child.pid if self.child else 0
-        self._event("ready", pid=pid, by=self._started_by, took_s=took_s)
+        if not self._announced:  # once a start, however often it is asked
+            self._announced = True
+            self._event("ready", pid=self.tree.main, by=self._started_by, took_s=took_s)
 
     def _gave_up(self) -> str:
         """A text when it is down and no policy will bring it up again."""
