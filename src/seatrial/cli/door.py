@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 
 from seatrial import __version__
-from seatrial.clock import SystemClock, utc_stamp
 from seatrial.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_PASS, EXIT_USAGE, InternalError, SeatrialError
 
 HOME_URL = "https://github.com/seatrial/seatrial/issues"
@@ -53,6 +52,8 @@ def _own_bug(error: BaseException) -> int:
 
 
 def _save(text: str) -> Path:
+    from seatrial.clock import SystemClock, utc_stamp
+
     state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "seatrial"
     name = f"crash-{utc_stamp(SystemClock().wall_ns())}-{os.getpid()}.txt"
     head = f"seatrial {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n{' '.join(sys.argv)}\n\n"

@@ -43,9 +43,11 @@ def run(plan: Plan, out: Path, *, keep_on_fail: bool, as_json: bool) -> int:
     if lacks := lacking(plan):
         raise EnvironmentTrouble("cannot be done here:\n" + "\n".join(f"  {lack}" for lack in lacks))
     from seatrial import run as runs
+    from seatrial.report.live import LiveView
 
     say_knobs(plan)
-    done = runs.run_plan(plan, out=out, keep_on_fail=keep_on_fail, say=say)
+    live = LiveView(plan, sys.stderr, sys.stderr.isatty())
+    done = runs.run_plan(plan, out=out, keep_on_fail=keep_on_fail, say=live.say, live=live)
     code = show_verdict(done.verdict, done.folder, as_json)
     return EXIT_INTERRUPTED if done.interrupted else code
 
@@ -67,9 +69,10 @@ def show_verdict(verdict: Verdict, folder: Path, as_json_: bool) -> int:
     if as_json_:
         click.echo(msgspec.json.format(msgspec.json.encode(verdict), indent=1).decode())
         return verdict.exit_code
-    from seatrial.cli.show_verdict import lines
+    from seatrial.report.terminal import print_summary
+    from seatrial.store.folder import RunFolder
 
-    click.echo("\n".join(lines(verdict, folder)))
+    print_summary(verdict, RunFolder(folder).read_plan(), folder, sys.stdout)
     return verdict.exit_code
 
 
