@@ -340,6 +340,22 @@ def test_mistakes_in_a_builder_name_the_scenario(files) -> None:
     assert any(m.file == "Scenario('mine')" and m.key == "faults[0].kind" for m in caught.value.mistakes)
 
 
+@pytest.mark.parametrize("name", ["smoke", "storm"])
+def test_shared_scenarios_fit_any_app(files, name) -> None:
+    files.app((files.folder / "app.toml").read_text() + f"[scenarios.{name}.set]\nusers = 3\n")
+    plan = files.plan(scenario=name, seed=8)
+    assert plan.load.users == 3
+    assert {k.name: k.origin for k in plan.knobs}["users"] == "app"
+    if name == "storm":
+        assert {f.target for f in plan.faults} == {"web", "db"}
+        assert len(plan.faults) >= 4
+
+
+def test_an_app_scenario_goes_before_a_shared_one(files) -> None:
+    files.scenario((files.folder / "scenarios/default.toml").read_text().replace('"default"', '"smoke"'), "smoke")
+    assert len(files.plan(scenario="smoke").faults) == 1
+
+
 def test_a_closed_load_and_a_burst(bend) -> None:
     files = bend("scenario", '[knobs.rate]\nkind = "rate"\ndefault = "50/s"\n', "")
     closed = bend("scenario", 'rate = "$rate"', 'think = "0.5s,2s"').plan().load

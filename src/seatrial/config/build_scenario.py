@@ -133,7 +133,8 @@ class _Builder:
 
     def _targets(self, path: str, table: tables.FaultTable, allowed: tuple[str, ...]) -> tuple[str, ...]:
         there = _targets_of(self.app, allowed)
-        wanted = table.target or (there if len(there) == 1 else ())
+        every = tuple(t for t in there if t != "all")
+        wanted = every if table.target == ("*",) else table.target or (there if len(there) == 1 else ())
         if not wanted:
             listed = ", ".join(there) or f"the app has no {' or '.join(allowed)}"
             self._add(f"{path}.target", "must be given", hint=f"one of: {listed}")
