@@ -194,6 +194,26 @@ def test_recovery_that_does_not_hold_is_none() -> None:
     assert judged(history, "recovery").figures["recovered_s:f"] == pytest.approx(4.001)
 
 
+def test_an_op_cut_by_the_next_fault_says_nothing_of_this_one() -> None:
+    """Asked at 30 s, after the first fault; broken at 41 s by a second one that began at 40 s."""
+    first = probed(*((float(s), s < 10 or 20 <= s < 40) for s in range(60)))
+    late = ProbeSample(t_ns=30 * NS, probe="p", ok=False, latency_ns=11 * NS)
+    second = [FaultEvent(t_ns=40 * NS, id="g", kind="cut", target="x", what=w) for w in ("injected", "verified")]
+    history = first.with_events((*first.events, late, *second))
+    assert [r.took_s for r in recoveries(history, complete(CHECKS["recovery"], {}))] == [0.001]
+    assert judged(history, "availability").figures["share_outside"] == 1.0
+
+
+def test_phases_follow_the_whole_life_of_an_op() -> None:
+    """One op before, one that a fault catches under way, one begun in it, and one after."""
+    spans = [(1, 2), (5, 11), (12, 13), (25, 26)]
+    rows = [OpRow(name=str(n), started_ns=a * NS, ended_ns=b * NS) for n, (a, b) in enumerate(spans)]
+    history = probed().with_ops(ops_from_rows(rows))
+    for phase, count in (("all", 4), ("before", 1), ("during", 2), ("after", 1), ("outside", 2)):
+        finding = judged(history, "success_rate", min=0.5, phase=phase, min_samples=1)
+        assert finding.examined == count, phase
+
+
 def test_a_history_that_ends_too_early_cannot_tell() -> None:
     history = probed(*((float(s), s < 10 or s >= 20) for s in range(22)))
     assert judged(history, "recovery").outcome is NOT_TESTED

@@ -22,6 +22,7 @@ class Injection:
     kind: str
     target: str
     planned_ns: int | None = None
+    injecting_ns: int | None = None
     injected_ns: int | None = None
     verified_ns: int | None = None
     healed_ns: int | None = None
@@ -33,11 +34,18 @@ class Injection:
         """Whether the effect was measured at the target."""
         return self.verified_ns is not None
 
+    @property
+    def begun_ns(self) -> int | None:
+        """Return when the harm may have begun: it bites while it is put in, before it is known to be in."""
+        if self.injected_ns is None or self.injecting_ns is None:
+            return self.injected_ns
+        return min(self.injecting_ns, self.injected_ns)
+
     def window(self, end_ns: int) -> tuple[int, int] | None:
-        """Return (from, to) in which the fault was in force; an unhealed one lasts to `end_ns`; None if never in."""
-        if self.injected_ns is None:
+        """Return (from, to) in which the fault may do harm; an unhealed one lasts to `end_ns`; None if never in."""
+        if self.begun_ns is None:
             return None
-        return self.injected_ns, self.gone_ns or self.healed_ns or end_ns
+        return self.begun_ns, self.gone_ns or self.healed_ns or end_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +96,7 @@ class History:
 
 _STEPS = {
     "planned": "planned_ns",
+    "injecting": "injecting_ns",
     "injected": "injected_ns",
     "verified": "verified_ns",
     "healed": "healed_ns",

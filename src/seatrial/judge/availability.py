@@ -15,7 +15,7 @@ from seatrial.history import History
 from seatrial.judge.base import Check, Params, Planted, conclude, pick
 from seatrial.judge.series import Series, answers, probes, spoil_ops, spoil_probes
 from seatrial.judge.stats import wilson
-from seatrial.judge.windows import Span, fault_windows, inside, merge_spans, outside_pieces, seconds, to_ns
+from seatrial.judge.windows import Span, fault_windows, merge_spans, outside_pieces, seconds, to_ns, touching
 from seatrial.params import Kind, Param
 from seatrial.verdict import Evidence, Finding
 
@@ -65,7 +65,7 @@ def judge(history: History, params: Params) -> Finding:
     if span is None or not len(series):
         return conclude(CLAIM, examined=0, required=params["min_samples"], untested="nobody asked for an answer")
     windows = fault_windows(history, to_ns(params["settle"]))
-    outside = ~inside(series.asked, windows)
+    outside = ~touching(series.asked, series.answered, windows)
     gaps = _gaps(series, span, windows)
     good, calm = int(series.good.sum()), int(outside.sum())
     calm_good = int(series.good[outside].sum())
@@ -103,11 +103,11 @@ def _gaps(series: Series, span: Span, windows: list[Span]) -> _Gaps:
     goods = np.unique(np.clip(series.answered[series.good], span[0], span[1]))
     edges = np.concatenate(([span[0]], goods, [span[1]])).astype(np.int64)
     begins, ends = edges[:-1], edges[1:]
-    touching, contained = _against(begins, ends, windows)
-    straddling = [(int(begins[n]), int(ends[n])) for n in np.flatnonzero(touching & ~contained)]
+    touched, contained = _against(begins, ends, windows)
+    straddling = [(int(begins[n]), int(ends[n])) for n in np.flatnonzero(touched & ~contained)]
     pieces = [piece for gap in straddling for piece in outside_pieces(gap, windows)]
-    outside = max([_longest(begins, ends, ~touching, span), *pieces], key=_length)
-    return _Gaps(outside=outside, inside=_longest(begins, ends, touching, span))
+    outside = max([_longest(begins, ends, ~touched, span), *pieces], key=_length)
+    return _Gaps(outside=outside, inside=_longest(begins, ends, touched, span))
 
 
 def _against(begins: Times, ends: Times, windows: list[Span]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -118,8 +118,8 @@ def _against(begins: Times, ends: Times, windows: list[Span]) -> tuple[NDArray[n
     stops = np.array([w[1] for w in windows], dtype=np.int64)
     place = np.searchsorted(starts, ends, side="left") - 1
     near = np.maximum(place, 0)
-    touching = (place >= 0) & (stops[near] > begins)
-    return touching, touching & (starts[near] <= begins) & (stops[near] >= ends)
+    touched = (place >= 0) & (stops[near] > begins)
+    return touched, touched & (starts[near] <= begins) & (stops[near] >= ends)
 
 
 def _longest(begins: Times, ends: Times, where: NDArray[np.bool_], span: Span) -> Span:

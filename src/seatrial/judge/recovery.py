@@ -42,7 +42,7 @@ class Recovery:
 def recoveries(history: History, params: Params) -> tuple[Recovery, ...]:
     """Return the recovery of every fault that bit and was healed, in the order of their first event."""
     series = _sources(history, params["source"])
-    begins = sorted(i.injected_ns for i in history.injections() if i.injected_ns is not None)
+    begins = sorted(i.begun_ns for i in history.injections() if i.begun_ns is not None)
     found = []
     for fault in history.injections():
         healed = fault.gone_ns if fault.gone_ns is not None else fault.healed_ns
@@ -68,7 +68,7 @@ def _recover(fault: Injection, healed: int, following: int | None, series: list[
 
     end = min([int(s.answered.max()) for s in series if len(s)], default=healed)
     end = end if following is None else min(end, following)
-    after = [s.between((healed, end)) for s in series]
+    after = [_answered_by(s.between((healed, end)), end) for s in series]
     if not after or any(not len(s) for s in after):
         return result(None, False, "nobody asked for an answer between the heal and the next fault or the end")
     good_at, quiet_ns = _first_lasting(healed, end, after, to_ns(params["hold"]))
@@ -81,6 +81,12 @@ def _recover(fault: Injection, healed: int, following: int | None, series: list[
     if following is not None:
         return result(None, False, "the next fault came before it was good")
     return result(None, True, f"not good until the end, {seconds(end - healed):.3g} s after the heal")
+
+
+def _answered_by(series: Series, end: int) -> Series:
+    """Leave out what was still under way at the end: what became of it may be the next fault's doing."""
+    keep = series.answered <= end
+    return Series(asked=series.asked[keep], answered=series.answered[keep], good=series.good[keep])
 
 
 def _first_lasting(healed: int, end: int, series: list[Series], hold: int) -> tuple[int | None, int]:
@@ -163,7 +169,7 @@ def plant(history: History, params: Params, seed: int) -> Planted:
     yield f"never good again after {last.fault.id}", _spoil(history, params, (last.healed_ns, history.end_ns))
     chosen = judged[pick(seed, "recovery", len(judged))]
     late = chosen.healed_ns + to_ns(params["within"])
-    begins = [i.injected_ns for i in history.injections() if i.injected_ns is not None]
+    begins = [i.begun_ns for i in history.injections() if i.begun_ns is not None]
     if min([b for b in begins if b > chosen.healed_ns], default=history.end_ns) > late + to_ns(params["hold"]) * 2:
         yield f"too late after {chosen.fault.id}", _spoil(history, params, (chosen.healed_ns, late))
 

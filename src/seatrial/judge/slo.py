@@ -16,7 +16,7 @@ from seatrial.params import Kind, Param
 from seatrial.verdict import Evidence, Finding
 
 _WHICH = (
-    Param(name="phase", kind=Kind.TEXT, default="all", choices=PHASES, help="ops of which phase, by intended start"),
+    Param(name="phase", kind=Kind.TEXT, default="all", choices=PHASES, help="ops before, during or after faults"),
     Param(name="op", kind=Kind.TEXT, default="", help="ops of this name only; all when empty"),
 )
 SUCCESS_PARAMS = (
@@ -59,7 +59,7 @@ def _rows(history: History, params: Params) -> NDArray[np.int64]:
         codes = [i for i, name in enumerate(ops.names) if name == params["op"]]
         keep &= np.isin(ops.name, codes)
     if params["phase"] != "all":
-        keep &= in_phase(history, ops.intended_ns, params["phase"])
+        keep &= in_phase(history, ops.intended_ns, ops.ended_ns, params["phase"])
     return np.flatnonzero(keep).astype(np.int64)
 
 

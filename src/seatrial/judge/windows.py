@@ -61,28 +61,31 @@ def overlap(span: Span, windows: list[Span]) -> int:
     return (span[1] - span[0]) - sum(b - a for a, b in outside_pieces(span, windows))
 
 
-def inside(times: NDArray[Any], windows: list[Span]) -> NDArray[np.bool_]:
-    """Return for each instant whether it lies in one of the (sorted, disjoint) windows."""
+def touching(begins: NDArray[Any], ends: NDArray[Any], windows: list[Span]) -> NDArray[np.bool_]:
+    """Return for each stretch of time whether it meets one of the (sorted, disjoint) windows."""
     if not windows:
-        return np.zeros(len(times), dtype=bool)
+        return np.zeros(len(begins), dtype=bool)
     starts = np.array([w[0] for w in windows], dtype=np.int64)
-    ends = np.array([w[1] for w in windows], dtype=np.int64)
-    at = np.searchsorted(starts, times, side="right") - 1
-    return np.asarray((at >= 0) & (times <= ends[np.maximum(at, 0)]))
+    stops = np.array([w[1] for w in windows], dtype=np.int64)
+    at = np.searchsorted(starts, ends, side="right") - 1
+    return np.asarray((at >= 0) & (stops[np.maximum(at, 0)] >= begins))
 
 
-def in_phase(history: History, times: NDArray[Any], phase: str) -> NDArray[np.bool_]:
-    """Return which instants lie in a phase: before the first fault, during any, after the first and not during."""
-    windows = fault_windows(history)
+def in_phase(history: History, begins: NDArray[Any], ends: NDArray[Any], phase: str) -> NDArray[np.bool_]:
+    """Return which ops lie in a phase: wholly before the first fault, touched by any, or begun after the first.
+
+    An op that was under way when a fault began is touched by it: what became of it is the fault's doing.
+    """
     if phase == "all":
-        return np.ones(len(times), dtype=bool)
-    during = inside(times, windows)
+        return np.ones(len(begins), dtype=bool)
+    windows = fault_windows(history)
+    during = touching(begins, np.maximum(begins, ends), windows)
     if phase == "during":
         return during
-    if phase == "outside" or not windows:
-        return ~during if phase in ("outside", "before") else np.zeros(len(times), dtype=bool)
-    before = np.asarray(times < windows[0][0])
-    return before if phase == "before" else ~during & ~before
+    if phase == "outside":
+        return ~during
+    before = begins < windows[0][0] if windows else np.ones(len(begins), dtype=bool)
+    return ~during & (before if phase == "before" else ~before)
 
 
 def blame(history: History, times: NDArray[Any]) -> tuple[NDArray[np.int64], list[Injection]]:
@@ -91,11 +94,11 @@ def blame(history: History, times: NDArray[Any]) -> tuple[NDArray[np.int64], lis
     That is a fault in force at the instant (the latest begun), or else the next one that was injected after it.
     """
     faults = [i for i in history.injections() if i.injected_ns is not None]
-    faults.sort(key=lambda i: (i.injected_ns or 0, i.id))
+    faults.sort(key=lambda i: (i.begun_ns or 0, i.id))
     result = np.full(len(times), -1, dtype=np.int64)
     if not faults:
         return result, faults
-    starts = np.array([i.injected_ns for i in faults], dtype=np.int64)
+    starts = np.array([i.begun_ns for i in faults], dtype=np.int64)
     following = np.searchsorted(starts, times, side="left")
     result = np.where(following < len(faults), following, -1)
     for index, injection in enumerate(faults):
@@ -111,5 +114,5 @@ def blame_text(history: History, index: int, faults: list[Injection], at_ns: int
         return "no fault in force or later"
     fault = faults[index]
     label = f"{fault.id} ({fault.kind} of {fault.target})"
-    begun = fault.injected_ns or 0
+    begun = fault.begun_ns or 0
     return f"{label}, in force" if begun <= at_ns else f"{label}, {seconds(begun - at_ns):g} s later"
