@@ -48,6 +48,9 @@ class TestReal:
         assert "redis-tools=" in said[0]  # redis-server is a link into it
         assert status() == before
         assert asyncio.run(Apt(shop).install(package("redis-server", got.version), said.append)).root == got.root
+        said.clear()
+        assert asyncio.run(Apt(shop).install(package("redis-server", "7.0"), said.append)) == got
+        assert said == ["redis-server 7.0: already in the cache"]
 
     def test_mosquitto_runs_with_the_libraries_unpacked_beside_it(self, shop: Workshop) -> None:
         got = asyncio.run(Apt(shop).install(package("mosquitto", "2.0"), lambda line: None))

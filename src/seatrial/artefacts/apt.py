@@ -53,8 +53,13 @@ class Apt:
         """
         wanted = options(artefact, PARAMS)
         job = Job(label=label(artefact), say=say, clock=self._shop.clock)
-        version = await _choose(artefact, job)
-        packages = await _resolve(artefact, version, wanted, job)
+        question = key(package=artefact.package, version=artefact.version, options=wanted, machine=_machine())
+        answer = self._shop.cache.recall("apt", question)
+        if answer is None:
+            version = await _choose(artefact, job)
+            answer = [version, *await _resolve(artefact, version, wanted, job)]
+            self._shop.cache.remember("apt", question, answer)
+        version, *packages = answer
         name = f"{artefact.package}-{version.replace(':', '+')}-" + key(packages=packages)
 
         async def fill(tree: Path, job: Job) -> dict[str, str]:
@@ -64,6 +69,12 @@ class Apt:
 
         entry = await self._shop.cache.obtain("apt", name, fill, job, room=ROOM)
         return _installed(artefact, entry)
+
+
+def _machine() -> list[int]:
+    """Return what changes when the package lists or the installed packages change."""
+    paths = ("/var/lib/apt/lists", "/var/lib/dpkg/status", "/etc/apt/sources.list", "/etc/apt/sources.list.d")
+    return [Path(path).stat().st_mtime_ns if Path(path).exists() else 0 for path in paths]
 
 
 def _installed(artefact: Artefact, entry: Entry) -> Installed:

@@ -98,6 +98,22 @@ class Cache:
             self.reap()
             return await self._fill(kind, key, fill, dataclasses.replace(job, lock=lock), room)
 
+    def remember(self, kind: str, question: str, answer: list[str]) -> None:
+        """Keep a small answer that is slow to get, such as what a version means on this machine."""
+        path = self.root / kind / f".{question}.answer"
+        temporary = path.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):  # what cannot be kept is asked again
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(msgspec.json.encode(answer))
+            temporary.replace(path)
+
+    def recall(self, kind: str, question: str) -> list[str] | None:
+        """Return the kept answer, or None."""
+        try:
+            return msgspec.json.decode((self.root / kind / f".{question}.answer").read_bytes(), type=list[str])
+        except (OSError, msgspec.MsgspecError):
+            return None
+
     async def _fill(self, kind: str, key: str, fill: Fill, job: Job, room: int) -> Entry:
         folder = self.root / kind / key
         remove(folder)
