@@ -26,8 +26,8 @@ class Refused(Exception):
 class Driver:
     """A proxy process and one far end, both ends of every connection in the test's hands."""
 
-    def __init__(self, seed: str = "seed", dial_s: float = 5.0) -> None:
-        words = [sys.executable, "-m", "seatrial.faults.proxy", seed, str(dial_s), str(os.getpid())]
+    def __init__(self, seed: str = "seed", dial_s: float = 5.0, before: tuple[str, ...] = ()) -> None:
+        words = [*before, sys.executable, "-m", "seatrial.faults.proxy", seed, str(dial_s), str(os.getpid())]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         hello = self.answer()["ok"]
         self.target = (hello["host"], hello["port"])

@@ -616,6 +616,30 @@ def test_counters_count_users_and_not_probers(proxy: Driver) -> None:
 # -- the process
 
 
+def test_it_takes_all_descriptors_it_may_have() -> None:
+    with driving(before=("sh", "-c", 'ulimit -Sn 40; exec "$0" "$@"')) as proxy:
+        pairs = [proxy.join() for _ in range(60)]
+        for near, far in pairs:
+            near.sendall(b"x")
+            assert exactly(far, 1) == b"x"
+
+
+def test_without_descriptors_it_waits_without_spinning_and_goes_on() -> None:
+    with driving(before=("sh", "-c", 'ulimit -n 30; exec "$0" "$@"')) as proxy:
+        many = [proxy.connect() for _ in range(40)]
+        until(lambda: proxy.order("stats")["accepted"] >= 10)
+        process = psutil.Process(proxy.process.pid)
+        before = process.cpu_times()
+        assert quiet(many[0], 0.3)
+        after = process.cpu_times()
+        assert after.user + after.system - before.user - before.system < 0.1
+        proxy.clean()
+        until(lambda: drained(proxy) and proxy.order("stats")["accepted"] == 40)
+        near, far = proxy.join()
+        near.sendall(b"on")
+        assert exactly(far, 2) == b"on"
+
+
 def test_it_ends_with_its_stdin() -> None:
     driver = Driver()
     assert driver.process.stdin is not None

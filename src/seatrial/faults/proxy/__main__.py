@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import resource
 import signal
 import sys
 
@@ -22,10 +23,20 @@ def end_with(parent: int) -> None:
         sys.exit(0)
 
 
+def raise_limit() -> None:
+    """Allow as many descriptors as we may have: every connection needs two."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):
+        pass  # an unlimited hard limit above the kernel's own; the soft one stays
+
+
 def main() -> None:
     """Listen, say where, and obey until stdin ends. A signal to the terminal's group is the conductor's to handle."""
     seed, dial_s, parent = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     end_with(parent)
+    raise_limit()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop = Loop()
     proxy = Proxy(loop, seed, dial_s)

@@ -53,6 +53,10 @@ class Loop:
         if self._ends.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
+    def watches(self, fd: int) -> bool:
+        """Return whether the descriptor is watched."""
+        return fd in self._ends
+
     def bury(self, sock: socket.socket) -> None:
         """Close a socket at the end of the round, so that its number cannot be used again within the round."""
         self.unwatch(sock.fileno())

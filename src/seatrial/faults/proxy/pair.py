@@ -133,7 +133,11 @@ class Pair:
             self.abort("not aimed")
             return
         family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as trouble:  # no descriptors left
+            self._unreached(errno.errorcode.get(trouble.errno or 0, str(trouble)))
+            return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.state = "dialling"
         self.far = End(self.loop, sock, inflow=self.down, outflow=self.up)

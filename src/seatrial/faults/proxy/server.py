@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import socket
 import struct
@@ -16,6 +17,7 @@ from seatrial.faults.proxy.pair import Far, Pair
 from seatrial.faults.proxy.toxics import Toxic, parse
 
 ACCEPTS_A_ROUND = 64
+REST_NS = 20_000_000
 WORDS_KEPT = 256  # of probers whose connections are over
 
 
@@ -121,10 +123,23 @@ class Proxy:
                 if sock is None:
                     return
                 near, peer = sock.accept()
-            except OSError:
-                return  # none waits, or it went away again, or there are no descriptors left: tried again next round
+            except OSError as trouble:  # most often: none waits any more
+                if trouble.errno in (errno.EMFILE, errno.ENFILE):
+                    self._rest()
+                return
             near.setblocking(False)
             self._take(near, peer[1])
+
+    def _rest(self) -> None:
+        """No descriptors are left: look again a little later, instead of without end."""
+        if self.listener.sock is not None:
+            self.loop.unwatch(self.listener.sock.fileno())
+            self.loop.at(self.loop.now() + REST_NS, self._wake_up)
+
+    def _wake_up(self) -> None:
+        sock = self.listener.sock
+        if sock is not None and not self.loop.watches(sock.fileno()):
+            self.loop.watch(sock.fileno(), self, IN)
 
     def _take(self, near: socket.socket, port: int) -> None:
         probe = port if port in self._expected else 0
