@@ -122,7 +122,7 @@ class HttpClient:
 
     async def get(self, path: str, **options: Any) -> Response:
         """Send GET; options as of `request`."""
-        return await self.request("GET", path, **options)
+        return await (self.request("GET", path, **options) if options else self._once("GET", path, b"", None, None))
 
     async def head(self, path: str, **options: Any) -> Response:
         """Send HEAD; options as of `request`."""

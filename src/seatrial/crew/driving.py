@@ -15,6 +15,7 @@ from seatrial.generate.mix import stream, uniform
 from seatrial.plan import Load
 
 _CHUNK = 1 << 14
+_YIELD = 64
 _PAUSE_NS = 10_000_000  # of a closed user without think time after a failed op, so that an outage makes no storm
 
 
@@ -153,12 +154,13 @@ class ClosedDrive:
             seat.busy = True
             good = await doer.do(doer.mix.pick(tasks, number), at)
             seat.busy = False
-            think_s = shortest + (longest - shortest) * uniform(thoughts, number)
             number += 1
-            at = now_ns() + int(think_s * NS)
-            if not good and think_s == 0:
+            at = now_ns()
+            if longest > 0:
+                at += int((shortest + (longest - shortest) * uniform(thoughts, number - 1)) * NS)
+            elif not good:
                 at += _PAUSE_NS
-            elif think_s == 0:
+            elif number % _YIELD == 0:
                 await asyncio.sleep(0)  # a user whose op never waits must not keep the others from working
 
 

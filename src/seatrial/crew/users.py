@@ -7,11 +7,13 @@ from random import Random
 from typing import ClassVar, TypeVar, overload
 
 from seatrial.clients.http import HttpClient
+from seatrial.clock import Clock
 from seatrial.crew.keys import Keys
 from seatrial.crew.ops import FLAG_HOT, FLAG_OWNED, Op
-from seatrial.crew.work import Target, Work
+from seatrial.crew.work import Target, Work, WorkerClock
 from seatrial.history import Flag, Verb
 
+_CLOCK = WorkerClock()
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 
@@ -64,7 +66,7 @@ class User:
 
     def make_http(self) -> HttpClient:
         """Return the HTTP client of this user; override it for cookies, TLS or own rows for statuses."""
-        return HttpClient(self.target.host, self.target.port, timeout_s=self.timeout_s)
+        return HttpClient(self.target.host, self.target.port, timeout_s=self.timeout_s, clock=self.clock)
 
     # -- to be used
 
@@ -77,6 +79,11 @@ class User:
     def target(self) -> Target:
         """Return where the app is: host, port, base_url, and the template values."""
         return self._work.target
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock of the journal, for clients of your own."""
+        return _CLOCK
 
     @property
     def http(self) -> HttpClient:

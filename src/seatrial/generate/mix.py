@@ -58,6 +58,8 @@ class Mix:
 
     def pick(self, state: int, number: int) -> int:
         """Return which name the stream chooses for a number."""
+        if len(self.edges) == 1:
+            return 0
         x = uniform(state, number)
         for index, edge in enumerate(self.edges):
             if x < edge:
