@@ -212,7 +212,7 @@ class Blackhole(LinkFault):
 
     async def bite(self, live: Probe) -> dict[str, Any]:
         """Bytes stop on the live connection without an end of it, and a fresh one carries none either."""
-        silence = max(SILENCE_S, 10 * max(self._before[f"{d}_s"] for d in self.directions))
+        silence = min(2.0, max(SILENCE_S, 10 * max(self._before[f"{d}_s"] for d in self.directions)))
         for direction in self.directions:
             await live.send(direction, b"held")
         for direction in self.directions:
@@ -272,7 +272,8 @@ class Latency(LinkFault):
     async def measure_before(self, live: Probe) -> None:
         """Measure the delay without the toxic, in the same way as with it."""
         for direction in ("up", "down"):
-            self._before[f"{direction}_s"] = statistics.fmean(await live.delays(direction, SAMPLES, self.patience))
+            # The median: one hiccup of the machine here must not make the harm look smaller later.
+            self._before[f"{direction}_s"] = statistics.median(await live.delays(direction, SAMPLES, self.patience))
 
     async def bite(self, live: Probe) -> dict[str, Any]:
         """The live connection, and a fresh one, deliver later than before by what was asked for."""
