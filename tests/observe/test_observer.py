@@ -140,6 +140,7 @@ async def _rest(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+@pytest.mark.proves("S0-31")
 def test_the_rate_is_exact_and_slow_answers_do_not_delay_the_next_probe(ship: Ship) -> None:
     what = plan(probe(), probe("slow", path="/slow", timeout_s=1.0), probe("port", kind="tcp"))
     observe(ship, what, lambda observer: _rest(3.0))
@@ -202,6 +203,7 @@ def test_a_frozen_and_a_dead_server_are_noticed_and_timed(ship: Ship) -> None:
     assert all(0.3 * NS <= latency < 0.45 * NS for latency in timed_out)
 
 
+@pytest.mark.proves("H-17")
 def test_samples_are_of_the_whole_tree_and_of_the_host(ship: Ship) -> None:
     observe(ship, plan(probe()), lambda observer: _rest(2.2))
     events = read(ship.folder, "samples.jsonl")
@@ -247,6 +249,7 @@ def test_a_program_that_overwrote_its_environment_is_found_by_hint(ship: Ship) -
     assert of(ResourceSample, read(ship.folder, "samples.jsonl"))[-1].pids == 3
 
 
+@pytest.mark.proves("S0-32")
 def test_log_patterns_are_counted_also_those_that_never_matched(ship: Ship) -> None:
     logs = (
         LogPattern(name="served", pattern=r"served (?P<path>\S+)"),
