@@ -112,6 +112,7 @@ class Supervised:
 
     def _spawn(self, by: str) -> spawn.Child:
         self._refuse_taken_ports()
+        self.tree.before_start()
         subject, spec = self.subject, self.subject.spec
         order = subject.order(
             subject.fill_all(spec.command, "command"), groups=tuple(self.tree.groups), files=spec.limits.files

@@ -83,6 +83,8 @@ class Tree:
 
     async def freeze(self) -> None:
         """Stop all execution in the tree and wait until the system says so. Raises StageFailed when it does not."""
+        if not self.pids():
+            raise StageFailed(f"{self.process}: it does not run, so it cannot be frozen", outcome="not-tested")
         undo: AnyUndo = ThawCgroup(path=str(self.group)) if self.group else Continue(tag=self.run)
         self._freeze_entry = self._freeze_entry or self.ledger.open("freeze", f"freeze of {self.process}", undo)
         self.frozen = True
@@ -105,6 +107,10 @@ class Tree:
                 )
             await self.clock.sleep(_STEP_S)
         self._close_freeze("thawed")
+
+    def before_start(self) -> None:
+        """End a freeze whose processes are gone: a program started into a frozen group would block its starter."""
+        self._close_freeze("its processes ended")
 
     def remove(self) -> list[str]:
         """Remove the groups of a dead tree and close their ledger entries; return what is still there."""
