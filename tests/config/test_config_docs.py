@@ -47,16 +47,18 @@ def test_the_example_and_every_objective_in_the_docs_are_right(files) -> None:
         assert slo.slo_check(form)
 
 
-def test_all_apps_of_the_repository_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_apps_and_victims_of_the_repository_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     from seatrial.config.build import Request, make_plan
     from seatrial.config.files import app_names
 
     root = DOCS.parent
     monkeypatch.chdir(root)
+    folders = [root / "apps" / name for name in app_names()]
+    folders += sorted(path.parent for path in (root / "tests" / "victims").glob("*/app.toml"))
     planned = 0
-    for name in app_names():
-        for path in sorted((root / "apps" / name / "scenarios").glob("*.toml")):
-            made = make_plan(Request(app=name, scenario=path.stem, seed=1))
+    for folder in folders:
+        for path in sorted((folder / "scenarios").glob("*.toml")):
+            made = make_plan(Request(app=folder, scenario=path.stem, seed=1))
             assert made.checks, path
             planned += 1
     assert planned > 0
