@@ -65,9 +65,9 @@ class Connection(asyncio.BufferedProtocol):
 
         Raises ClientError: certain only when nothing was sent.
         """
-        if not self.usable:
+        transport = self._transport
+        if transport is None or self.closed or transport.is_closing():
             raise ClientError("reset-before-send", certain=True, detail="the server closed a new connection")
-        transport = cast(asyncio.Transport, self._transport)
         self._started = started = self._now()
         self._deadline, self._first_deadline = started + total_ns, started + first_ns
         self._first = self._size = 0
@@ -76,7 +76,9 @@ class Connection(asyncio.BufferedProtocol):
         waiter: asyncio.Future[Response] = self._loop.create_future()
         self._waiter = waiter
         self.sent += 1
-        self._arm(min(self._deadline, self._first_deadline))
+        due = self._deadline if total_ns <= first_ns else self._first_deadline
+        if self._timer is None or due < self._timer_at:
+            self._arm(due)
         transport.write(data)
         try:
             return await waiter

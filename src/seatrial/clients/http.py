@@ -25,17 +25,19 @@ from seatrial.errors import ClientError
 _NOT_IN_PATH = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 _NOT_IN_HEADER = re.compile(r"[\r\n\x00]")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REMEMBERED = 8  # requests without a body that a client keeps as they are sent
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Headers(MutableMapping[str, str]):
     """Headers by name in any case, rendered once. Raises ValueError for a line break in a name or value."""
 
-    __slots__ = ("_lines", "_rendered")
+    __slots__ = ("_lines", "_rendered", "requests")
 
     def __init__(self) -> None:
         self._lines: dict[str, str] = {}
         self._rendered: str | None = None
+        self.requests: dict[tuple[str, str], bytes] = {}  # whole requests made with these headers
 
     def __getitem__(self, name: str) -> str:
         """Return a value."""
@@ -45,12 +47,12 @@ class Headers(MutableMapping[str, str]):
         """Set a value."""
         _check_header(name, value)
         self._lines[name.title()] = value
-        self._rendered = None
+        self._changed()
 
     def __delitem__(self, name: str) -> None:
         """Take a header out."""
         del self._lines[name.title()]
-        self._rendered = None
+        self._changed()
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
@@ -59,6 +61,10 @@ class Headers(MutableMapping[str, str]):
     def __len__(self) -> int:
         """Return the number of headers."""
         return len(self._lines)
+
+    def _changed(self) -> None:
+        self._rendered = None
+        self.requests.clear()
 
     def rendered(self) -> str:
         """Return them as they are sent."""
@@ -243,6 +249,11 @@ class HttpClient:
         return connection
 
     def _encode(self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:
+        plain = not body and not headers and self.cookies is None
+        if plain:
+            known = self.headers.requests.get((method, path))
+            if known is not None:
+                return known
         if not path.startswith("/") or _NOT_IN_PATH.search(path):
             raise ValueError(f"path {path!r} must begin with / and hold only printable ASCII; quote it first")
         more = ""
@@ -254,7 +265,10 @@ class HttpClient:
             more += f"{name}: {value}\r\n"
         if body or method in _WITH_BODY:
             more += f"Content-Length: {len(body)}\r\n"
-        return f"{method} {path} HTTP/1.1\r\n{self.headers.rendered()}{more}\r\n".encode("latin-1") + body
+        data = f"{method} {path} HTTP/1.1\r\n{self.headers.rendered()}{more}\r\n".encode("latin-1") + body
+        if plain and len(self.headers.requests) < _REMEMBERED:
+            self.headers.requests[method, path] = data
+        return data
 
     def _local(self, url: str) -> str:
         parts = urlsplit(url)
