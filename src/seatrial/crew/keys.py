@@ -7,7 +7,8 @@ seed gives the same keys and values whatever the app does.
 from __future__ import annotations
 
 import hashlib
-from random import Random
+
+from seatrial.generate.mix import stream, uniform
 
 KEPT = 100  # keys a user keeps per kind; then it only writes to those it has, so that memory stays flat
 
@@ -16,12 +17,13 @@ class Keys:
     """The keys of one user by kind ("event", "note"), and which of them it may have written."""
 
     __slots__ = (
+        "_drawn",
         "_hot",
         "_hot_keys",
         "_hot_share",
         "_made",
         "_owned",
-        "_rng",
+        "_state",
         "_tag",
         "_unique",
         "_user",
@@ -29,8 +31,9 @@ class Keys:
         "_written",
     )
 
-    def __init__(self, seed: int, user: int, users: int, rng: Random, hot_share: float, hot_keys: int) -> None:
-        self._user, self._users, self._rng = user, users, rng
+    def __init__(self, seed: int, user: int, users: int, hot_share: float, hot_keys: int) -> None:
+        self._user, self._users = user, users
+        self._state, self._drawn = stream(seed, "keys", user), 0
         self._hot_share, self._hot_keys = hot_share, hot_keys
         self._tag = hashlib.blake2b(f"{seed}".encode(), digest_size=3).hexdigest()
         self._made: dict[str, list[str]] = {}
@@ -38,6 +41,10 @@ class Keys:
         self._hot: set[str] = set()
         self._written: dict[str, None] = {}
         self._unique = 0
+
+    def _random(self) -> float:
+        self._drawn += 1
+        return uniform(self._state, self._drawn)
 
     def new(self, kind: str) -> str:
         """Return a key that was never used."""
@@ -50,9 +57,9 @@ class Keys:
     def own(self, kind: str, new_share: float) -> str:
         """Return one of this user's keys, or (with that share, or when there is none) a new one."""
         mine = self._made.get(kind)
-        if not mine or (len(mine) < KEPT and self._rng.random() < new_share):
+        if not mine or (len(mine) < KEPT and self._random() < new_share):
             return self.new(kind)
-        return mine[int(self._rng.random() * len(mine))]
+        return mine[int(self._random() * len(mine))]
 
     def named(self, name: str) -> str:
         """Return the one own key of that name, e.g. this user's log or list."""
@@ -63,17 +70,17 @@ class Keys:
     def some(self, kind: str | None) -> str | None:
         """Return one of the keys made so far (of one kind, or of all), or None when there is none."""
         made = self._made.get(kind, []) if kind else [key for keys in self._made.values() for key in keys]
-        return made[int(self._rng.random() * len(made))] if made else None
+        return made[int(self._random() * len(made))] if made else None
 
     def hot(self, kind: str) -> str:
         """Return one of the keys that all users share."""
-        key = f"{kind}-hot-{int(self._rng.random() * max(self._hot_keys, 1))}"
+        key = f"{kind}-hot-{int(self._random() * max(self._hot_keys, 1))}"
         self._hot.add(key)
         return key
 
     def any(self, kind: str, new_share: float) -> str:
         """Return a hot key with the load's hot_share, else one of this user's own."""
-        if self._hot_share > 0 and self._rng.random() < self._hot_share:
+        if self._hot_share > 0 and self._random() < self._hot_share:
             return self.hot(kind)
         return self.own(kind, new_share)
 

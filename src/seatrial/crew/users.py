@@ -49,9 +49,9 @@ class User:
         self._work = work
         self._intended_ns = 0
         self._http: HttpClient | None = None
-        self.rng = Random(f"{work.seed}/{number}")  # the user's own numbers: the same for the same seed
+        self._rng: Random | None = None
         load = work.load
-        self._keys = Keys(work.seed, number, load.users, self.rng, load.hot_share, load.hot_keys)
+        self._keys = Keys(work.seed, number, load.users, load.hot_share, load.hot_keys)
 
     # -- to be overridden
 
@@ -74,6 +74,13 @@ class User:
     def id(self) -> int:
         """Return this user's number."""
         return self.number
+
+    @property
+    def rng(self) -> Random:
+        """Return this user's own random numbers: the same for the same seed and user."""
+        if self._rng is None:
+            self._rng = Random(f"{self._work.seed}/{self.number}")
+        return self._rng
 
     @property
     def target(self) -> Target:
