@@ -14,7 +14,7 @@ LAYERS = [  # lowest first; names in one row are strangers to each other
     {"errors", "clock", "params", "undo"},
     {"history", "verdict"},
     {"plan"},
-    {"ports", "judge", "generate"},
+    {"ports", "judge", "generate", "formats"},
     {"store", "host"},
     {"artefacts", "runtimes", "clients", "faults", "observe", "engine"},
     {"crew"},
@@ -25,7 +25,7 @@ LAYERS = [  # lowest first; names in one row are strangers to each other
     {"cli", "pytest_plugin"},
     {"__main__", "__init__"},
 ]
-PURE = {"history", "verdict", "plan", "params", "undo", "judge", "generate"}
+PURE = {"history", "verdict", "plan", "params", "undo", "judge", "generate", "formats"}
 IMPURE = {"asyncio", "os", "random", "socket", "subprocess", "threading", "time", "pathlib", "logging", "tempfile"}
 FUNCTION_LINES = 60
 MODULE_LINES = 400

@@ -34,6 +34,7 @@ class Device(User):
         loop, up = asyncio.get_running_loop(), asyncio.Event()
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311, reconnect_on_failure=False)
         client.on_connect = lambda *_: loop.call_soon_threadsafe(up.set)
+        client.on_disconnect = lambda *_: loop.call_soon_threadsafe(up.set)
         try:
             await asyncio.to_thread(client.connect, self.target.host, self.target.port, 60)
             client.loop_start()
@@ -41,6 +42,9 @@ class Device(User):
         except (OSError, TimeoutError) as error:
             client.loop_stop()
             raise ClientError("refused", certain=True, detail=str(error)) from error
+        if not client.is_connected():
+            client.loop_stop()
+            raise ClientError("refused", certain=True, detail="the connection was closed before CONNACK")
         self.client = client
         return client
 
@@ -87,7 +91,7 @@ class Device(User):
             if self.client is not None:
                 client.unsubscribe([topic, marker])
 
-    async def answer(self, client: mqtt.Client, got: "asyncio.Queue[mqtt.MQTTMessage | None]", topic: str, marker: str) -> str | None:
+    async def answer(self, client: mqtt.Client, got: asyncio.Queue, topic: str, marker: str) -> str | None:
         value, subscribed = None, 0
         while True:
             message = await got.get()

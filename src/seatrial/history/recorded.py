@@ -1,0 +1,49 @@
+"""A history recorded by any tool, as rows: what processes asked, what they were told, in the order it was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial.history.ops import OpOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedOp:
+    """One operation: invocation and, unless it never came, completion.
+
+    index: number of the op, by order of invocation, from 0. process: who did it, as the file names it.
+    f: the operation's name as the file has it ("read", "cas", "txn", "append" ...).
+    arg: the invocation's value. value: the completion's value; for an op that is not OK, the invocation's.
+    start, end: positions in one total order of all invocations and completions, end None when it never completed;
+    UNKNOWN ops have end None too: they stay open. start_ns, end_ns: recorded times, or None.
+    line: where it stands in the file (1-based), 0 when not known.
+    A transaction is f="txn" with a value of [[kind, key, value], ...], kind "r", "w" or "append".
+    """
+
+    index: int
+    process: int | str
+    f: str
+    arg: Any
+    value: Any
+    outcome: OpOutcome
+    start: int
+    end: int | None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    error: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """All ops of a recording. problems: what could not be read; a verdict on it must say so.
+
+    initial: declared initial values by key (None key = the only object), when the format or the user declares them.
+    """
+
+    ops: tuple[RecordedOp, ...]
+    format: str = ""
+    source: str = ""
+    problems: tuple[str, ...] = ()
+    initial: dict[Any, Any] | None = None

@@ -1,0 +1,1 @@
+"""Transactions: anomalies by cycles, and the isolation levels that they rule out."""
