@@ -53,6 +53,11 @@ def of_run(tag: str, names: Collection[str] | None = None) -> dict[int, int]:
     return {pid: stats[pid].start_ticks for pid in found if pid not in spared and not stats[pid].dead}
 
 
+def owner(pid: int, tag: str, names: Collection[str]) -> str:
+    """Return which of these processes of a run a pid belongs to, by its mark or its environment; "" for none."""
+    return next((name for name in names if _is(pid, tag, (name,))), "")
+
+
 def orphans(tag: str, names: Collection[str]) -> list[int]:
     """Return the dead children of the caller that belong to these processes of the run and wait to be reaped."""
     dead = [pid for pid in proc.children() if (one := proc.stat(pid)) is not None and one.dead]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from seatrial.host import marks
 from seatrial.observe.wire import WatchTask
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -65,14 +66,14 @@ def cgroup_pids(folder: Path) -> set[int]:
 class Trees:
     """Says which processes belong to which process of the app.
 
-    By cgroup where there is one. Otherwise by the run's tag in the environment, by what the runtime told (programs
-    that rewrite their title may overwrite their environment, so that the tag is gone), and by descent from those.
+    By cgroup where there is one. Otherwise by the marks of the run, by what the runtime told, and by descent from those.
     """
 
     def __init__(self, run: str, watched: Sequence[WatchTask]) -> None:
         """Look for processes of this run."""
         self._watched = tuple(watched)
-        self._tag = f"SEATRIAL_RUN={run}".encode()
+        self._run = run
+        self._names = [task.process for task in self._watched]
         self._known: dict[int, tuple[int, str, int]] = {}  # pid -> start ticks, process ("" none of ours), scan
         self._scans = 0
 
@@ -111,23 +112,9 @@ class Trees:
         ticks, process, scan = self._known.get(member.pid, (-1, "", 0))
         if ticks == member.start_ticks and (process or self._scans - scan < LOOK_AGAIN):
             return process
-        process = self._process_in_environment(member.pid)
+        process = marks.owner(member.pid, self._run, self._names)
         self._known[member.pid] = (member.start_ticks, process, self._scans)
         return process
-
-    def _process_in_environment(self, pid: int) -> str:
-        try:
-            values = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            return ""
-        if self._tag not in values:
-            return ""
-        return next((name for value in values if (name := _process_name(value))), "")
-
-
-def _process_name(value: bytes) -> str:
-    name, _, text = value.partition(b"=")
-    return text.decode(errors="replace") if name == b"SEATRIAL_PROCESS" else ""
 
 
 def _alive(pids: Iterable[int]) -> list[Member]:
