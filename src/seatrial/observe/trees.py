@@ -66,7 +66,7 @@ def cgroup_pids(folder: Path) -> set[int]:
 class Trees:
     """Says which processes belong to which process of the app.
 
-    By cgroup where there is one. Otherwise by the marks of the run, by what the runtime told, and by descent from those.
+    By cgroup where there is one. Otherwise by the marks of the run, by what the runtime told, and by descent.
     """
 
     def __init__(self, run: str, watched: Sequence[WatchTask]) -> None:
