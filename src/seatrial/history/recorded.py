@@ -19,6 +19,8 @@ class RecordedOp:
     UNKNOWN ops have end None too: they stay open. start_ns, end_ns: recorded times, or None.
     line: where it stands in the file (1-based), 0 when not known.
     A transaction is f="txn" with a value of [[kind, key, value], ...], kind "r", "w" or "append".
+    An op on one of many objects has arg and value [key, value]; Recorded.keyed says that the whole recording is so.
+    EDN keywords are plain str without the colon, vectors are lists, sets are frozensets, nil is None.
     """
 
     index: int
@@ -40,6 +42,8 @@ class Recorded:
     """All ops of a recording. problems: what could not be read; a verdict on it must say so.
 
     initial: declared initial values by key (None key = the only object), when the format or the user declares them.
+    keyed: every arg and value is [key, value] (many independent objects in one recording).
+    notes: what was no client's op (the nemesis: faults going in and out), positions in the same order as the ops.
     """
 
     ops: tuple[RecordedOp, ...]
@@ -47,3 +51,5 @@ class Recorded:
     source: str = ""
     problems: tuple[str, ...] = ()
     initial: dict[Any, Any] | None = None
+    keyed: bool = False
+    notes: tuple[RecordedOp, ...] = ()
