@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import platform
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,11 +17,12 @@ import psutil
 
 from seatrial import __version__, kinds
 from seatrial.clock import Clock, SystemClock, iso_utc
-from seatrial.engine.guardian import start_guardian
-from seatrial.engine.healing import Healed, heal_run
+from seatrial.engine.bounding import words
+from seatrial.engine.guardian import is_guardian_of, start_guardian
+from seatrial.engine.healing import Healed, heal_dead_run, heal_run
 from seatrial.engine.lifecycle import Trial
 from seatrial.engine.parts import Parts
-from seatrial.errors import UsageError
+from seatrial.errors import EnvironmentTrouble, InternalError, UsageError
 from seatrial.history import AnyEvent, ArtefactInstalled, RunStarted
 from seatrial.host import undoing
 from seatrial.plan import Plan
@@ -29,6 +32,9 @@ from seatrial.store.folder import RunFolder
 from seatrial.store.ledger import FileLedger, read_ledger
 from seatrial.undo import KillTagged
 from seatrial.verdict import Verdict
+
+SETTLE_S = 20.0  # a guardian needs far less
+_LOOK_S = 0.05
 
 
 class Live(Protocol):
@@ -49,11 +55,12 @@ class Live(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a run came to: the verdict, its folder, and whether it was interrupted."""
+    """What a run came to: the verdict, its folder, whether it was interrupted, and what could not be undone."""
 
     verdict: Verdict
     folder: Path
     interrupted: bool
+    left: tuple[str, ...] = ()
 
 
 def run_plan(
@@ -67,86 +74,123 @@ def run_plan(
 ) -> RunResult:
     """Execute a plan in a new run folder below `out`, judge it, write the reports.
 
-    Raises UsageError and EnvironmentTrouble when nothing could be begun; anything later is in the verdict.
+    Raises UsageError and EnvironmentTrouble when nothing could be begun, or when nothing can be written any more;
+    anything else is in the verdict. Raises InternalError for a bug of ours, after the verdict was written.
     """
     clock = clock or SystemClock()
     folder = RunFolder.create(out, clock, app=plan.app, scenario=plan.scenario, seed=plan.seed)
-    folder.write_plan(plan)
-    guardian = start_guardian(folder.path)
-    folder.write_conductor(clock, guardian=guardian.pid)
+    with _disk_trouble(folder):
+        folder.write_plan(plan)
+        guardian = start_guardian(folder.path)
     try:
-        interrupted = asyncio.run(_execute(plan, folder, clock, say, live, keep_on_fail))
+        with _disk_trouble(folder):
+            folder.write_conductor(clock, guardian=guardian.pid)
+            trial = asyncio.run(_execute(plan, folder, clock, harmless(say), live, keep_on_fail))
+            left = _swept(folder, clock, harmless(say))
     finally:
         if live:
             live.stop()
-        if not read_ledger(folder.ledger):  # nothing is left to guard; one long-lived process may conduct many runs
-            guardian.kill()
-            guardian.wait()
+        if read_ledger(folder.ledger):
+            guardian.leave()
+        else:  # nothing is left to guard; one long-lived process may conduct many runs
+            guardian.dismiss()
     verdict = judge_folder(folder.path, clock=clock)
     rebuild_reports(folder.path)
-    return RunResult(verdict=verdict, folder=folder.path, interrupted=interrupted)
+    if trial.bugs:
+        raise InternalError(f"{words(trial.bugs[0])}; the verdict so far is in {folder.path}") from trial.bugs[0]
+    return RunResult(verdict=verdict, folder=folder.path, interrupted=trial.interrupted, left=tuple(left))
 
 
-async def _execute(
-    plan: Plan, folder: RunFolder, clock: Clock, say: Say, live: Live | None, keep_on_fail: bool
-) -> bool:
-    writer = EventWriter(folder.journal / "events.jsonl")
-    ledger = FileLedger(folder.ledger, clock)
+def harmless(say: Say) -> Say:
+    """Return a `say` that swallows its own failures: a terminal that is gone must not end a run."""
 
-    def emit(event: AnyEvent) -> None:
-        writer.write(event)
-        if live:
-            live.event(event)
+    def quietly(line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            say(line)
 
-    site = Site(
-        run=folder.name,
-        folder=folder.path,
-        work=folder.work,
-        logs=folder.logs,
-        ledger=ledger,
-        clock=clock,
-        emit=emit,
-        say=say,
-        keep=keep_on_fail,
-    )
-    host = host_facts(folder.path)
-    emit(RunStarted(t_ns=clock.now_ns(), run=folder.name, wall_ns=clock.wall_ns(), seatrial=__version__, host=host))
-    if live:
-        live.start()
-    hold = _hold_open(folder, say) if keep_on_fail else None
-    trial = Trial(plan=plan, parts=make_parts(plan, folder, clock), site=site, hold_open=hold)
+    return quietly
+
+
+@contextlib.contextmanager
+def _disk_trouble(folder: RunFolder) -> Iterator[None]:
+    """Turn "no space left" and its like into one clear sentence."""
     try:
-        return await _until_done_or_signal(trial, say)
-    finally:
-        writer.close()
-        ledger.dispose()
+        yield
+    except OSError as error:
+        where = error.filename or folder.path
+        raise EnvironmentTrouble(
+            f"cannot write {where}: {error.strerror or error}; free space there, or choose another folder with --out"
+        ) from error
 
 
-async def _until_done_or_signal(trial: Trial, say: Say) -> bool:
-    """Run the trial; the first SIGINT or SIGTERM heals and tears down, further ones are answered with patience."""
-    task = asyncio.create_task(trial.run())
-    signals = 0
+def _swept(folder: RunFolder, clock: Clock, say: Say) -> list[str]:
+    """Undo what the teardown could not. The verdict says that it was left; the machine is clean all the same."""
+    if not read_ledger(folder.ledger):
+        return []
+    healed = heal_run(folder.path, clock, how="after the teardown")
+    for line in healed.left:
+        say(f"still there: {line}")
+    return list(healed.left)
 
-    def asked() -> None:
-        nonlocal signals
-        signals += 1
-        if signals == 1:
+
+async def _execute(plan: Plan, folder: RunFolder, clock: Clock, say: Say, live: Live | None, keep: bool) -> Trial:
+    """Run the trial of a plan in its folder. Raises OSError and EnvironmentTrouble when its files cannot be made."""
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(EventWriter(folder.journal / "events.jsonl"))
+        ledger = stack.enter_context(FileLedger(folder.ledger, clock))
+
+        def emit(event: AnyEvent) -> None:
+            if live:
+                with contextlib.suppress(Exception):  # it only watches
+                    live.event(event)
+            writer.write(event)
+
+        site = Site(
+            run=folder.name,
+            folder=folder.path,
+            work=folder.work,
+            logs=folder.logs,
+            ledger=ledger,
+            clock=clock,
+            emit=emit,
+            say=say,
+            keep=keep,
+        )
+        hold = _hold_open(folder, say) if keep else None
+        trial = Trial(plan=plan, parts=make_parts(plan, folder, clock), site=site, hold_open=hold)
+        host = host_facts(folder.path)
+        emit(RunStarted(t_ns=clock.now_ns(), run=folder.name, wall_ns=clock.wall_ns(), seatrial=__version__, host=host))
+        if live:
+            live.start()
+        with _signals(trial, say):
+            await trial.run()
+        return trial
+
+
+@contextlib.contextmanager
+def _signals(trial: Trial, say: Say) -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and a terminal that goes away end the trial in good order; further ones find patience."""
+    loop = asyncio.get_running_loop()
+    asked: list[signal.Signals] = []
+
+    def ask(number: signal.Signals) -> None:
+        asked.append(number)
+        if len(asked) == 1:
+            trial.interrupt(f"asked to stop by {number.name}")
             say("interrupted: healing faults and tearing down; a verdict will still be written")
-            task.cancel()
         else:
             say("still tearing down; everything it made is in the ledger, `seatrial heal` finishes if you kill this")
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked)
+    handled = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread: signals are somebody else's
+            loop.add_signal_handler(number, ask, number)
+            handled.append(number)
     try:
-        await task
-    except asyncio.CancelledError:
-        pass
+        yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in handled:
             loop.remove_signal_handler(number)
-    return signals > 0
 
 
 def make_parts(plan: Plan, folder: RunFolder, clock: Clock) -> Parts:
@@ -182,15 +226,12 @@ def _hold_open(folder: RunFolder, say: Say) -> Callable[[Deployment], Awaitable[
     async def hold(deployment: Deployment) -> None:
         from seatrial.verdict import Outcome
 
-        verdict = judge_folder(folder.path, before_teardown=True)
+        verdict = await asyncio.to_thread(judge_folder, folder.path, before_teardown=True)
         if verdict.outcome is Outcome.PASS or not sys.stdin.isatty():
             return
         say(f"{verdict.outcome}: {verdict.reason}")
         say(f"kept up for you: {', '.join(deployment.names())}; data in {folder.work}; Ctrl-C tears down")
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            asyncio.current_task().uncancel()  # type: ignore[union-attr]
+        await asyncio.Event().wait()
 
     return hold
 
@@ -221,7 +262,8 @@ def judge_folder(path: Path, *, before_teardown: bool = False, clock: Clock | No
     folder = RunFolder(path)
     plan = folder.read_plan()
     if not before_teardown:
-        sealing.seal(folder.journal)
+        with _disk_trouble(folder):
+            sealing.seal(folder.journal)
     history = load.load_history(folder.path)
     verdict = compose.verdict(
         plan,
@@ -232,8 +274,32 @@ def judge_folder(path: Path, *, before_teardown: bool = False, clock: Clock | No
         before_teardown=before_teardown,
     )
     if not before_teardown:
-        folder.write_verdict(verdict)
+        with _disk_trouble(folder):
+            folder.write_verdict(verdict)
     return verdict
+
+
+def judge_again(path: Path, clock: Clock | None = None) -> Verdict:
+    """Judge a run that is over, also one whose conductor died. Raises UsageError while it still goes on."""
+    refuse_going(path)
+    settle(path)
+    return judge_folder(path, clock=clock)
+
+
+def refuse_going(path: Path) -> None:
+    """Raise UsageError when the conductor of the run lives: its files are still being written."""
+    if RunFolder(path).alive():
+        raise UsageError(f"run {path.name} is still going; wait for its end, or stop it (Ctrl-C in its terminal)")
+
+
+def settle(path: Path) -> None:
+    """Wait, in bounded time, for the guardian of a dead run to have undone what it left."""
+    with contextlib.suppress(UsageError):
+        guardian = RunFolder(path).read_conductor().guardian
+        for _ in range(int(SETTLE_S / _LOOK_S)):
+            if not is_guardian_of(guardian, path):
+                return
+            time.sleep(_LOOK_S)
 
 
 def rebuild_reports(path: Path) -> list[Path]:
@@ -242,15 +308,26 @@ def rebuild_reports(path: Path) -> list[Path]:
     from seatrial.store.load import load_history
 
     folder = RunFolder(path)
-    return write_reports(folder.path, folder.read_verdict(), folder.read_plan(), load_history(folder.path))
+    with _disk_trouble(folder):
+        return write_reports(folder.path, folder.read_verdict(), folder.read_plan(), load_history(folder.path))
 
 
 def heal(path: Path) -> Healed:
     """Undo what a dead run left. Raises UsageError when its conductor still lives."""
-    folder = RunFolder(path)
-    if folder.alive():
-        raise UsageError(f"run {folder.path.name} is still going; stop it first (Ctrl-C in its terminal)")
-    return heal_run(folder.path, SystemClock(), how="heal")
+    refuse_going(path)
+    settle(path)
+    return heal_dead_run(path, SystemClock(), how="heal")
 
 
-__all__ = ["RunResult", "heal", "host_facts", "judge_folder", "make_parts", "rebuild_reports", "run_plan"]
+__all__ = [
+    "RunResult",
+    "heal",
+    "host_facts",
+    "judge_again",
+    "judge_folder",
+    "make_parts",
+    "rebuild_reports",
+    "refuse_going",
+    "run_plan",
+    "settle",
+]

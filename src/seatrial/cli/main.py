@@ -97,7 +97,7 @@ def judge(run_name: str, out: str, as_json: bool) -> int:
     from seatrial.store.folder import find_run
 
     folder = find_run(run_name, out).path
-    return trial.show_verdict(runs.judge_folder(folder), folder, as_json)
+    return trial.show_verdict(runs.judge_again(folder), folder, as_json)
 
 
 @cli.command()
@@ -110,7 +110,9 @@ def report(run_name: str, out: str, as_json: bool) -> int:
     from seatrial.cli import trial
     from seatrial.store.folder import find_run
 
-    paths = [str(path) for path in runs.rebuild_reports(find_run(run_name, out).path)]
+    folder = find_run(run_name, out).path
+    runs.refuse_going(folder)
+    paths = [str(path) for path in runs.rebuild_reports(folder)]
     click.echo(trial.as_json({"files": paths}) if as_json else "\n".join(paths))
     return EXIT_PASS
 

@@ -82,17 +82,18 @@ def as_json(value: Any) -> str:
 
 
 def ps_rows(out: Path) -> list[dict[str, Any]]:
-    """Return the runs that are going or left something, each with what its ledger still holds."""
+    """Return the runs that are going, left something, or died before their verdict, with what their ledgers hold."""
     from seatrial.store.folder import list_runs
     from seatrial.store.ledger import read_ledger
 
     rows = []
     for folder in list_runs(out):
         entries = read_ledger(folder.ledger) if folder.ledger.exists() else []
-        alive = folder.alive()
-        if alive or entries:
+        alive, judged = folder.alive(), (folder.path / "verdict.json").exists()
+        if alive or entries or not judged:
             open_entries = [f"{e.kind} {e.name}" for e in entries]
-            rows.append({"run": folder.name, "state": "going" if alive else "dead", "open": open_entries})
+            state = "going" if alive else "dead"
+            rows.append({"run": folder.name, "state": state, "judged": judged, "open": open_entries})
     return rows
 
 
@@ -100,13 +101,14 @@ def ps_text(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return the rows for a person."""
     if not rows:
         return ["nothing is running, and nothing was left behind"]
-    lines = []
+    lines: list[str] = []
     for row in rows:
         count = len(row["open"])
-        lines.append(f"{row['run']}  {row['state']}  {count} entr{'y' if count == 1 else 'ies'} open")
+        what = f"{count} entr{'y' if count == 1 else 'ies'} open" if count else "nothing left behind"
+        lines.append(f"{row['run']}  {row['state']}  {what}{'' if row['judged'] else ', no verdict'}")
         lines += [f"    {entry}" for entry in row["open"]]
         if row["state"] == "dead":
-            lines.append(f"    next: seatrial heal {row['run']}")
+            lines.append(f"    next: seatrial {'heal' if count else 'judge'} {row['run']}")
     return lines
 
 
