@@ -283,6 +283,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     blast_radius: BlastRadius = BlastRadius()
     checks: tuple[Check, ...] = ()
     early_abort: EarlyAbort = EarlyAbort()
+    sample_every_s: float = 1.0  # between two resource samples of a process; its data folder is measured a fifth as often
     waivers: tuple[WaiverSpec, ...] = ()
     claims: str = ""  # the scenario's own words on what it throws and what it verifies
 

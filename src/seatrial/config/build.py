@@ -141,6 +141,7 @@ def _plan(
         blast_radius=scenario.blast_radius,
         checks=tuple(scenario.checks),
         early_abort=scenario.early_abort,
+        sample_every_s=scenario.sample_every_s,
         waivers=scenario.waivers,
         claims=scenario.claims,
     )

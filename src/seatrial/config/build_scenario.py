@@ -23,6 +23,7 @@ class ScenarioParts:
     file: str
     name: str = ""
     claims: str = ""
+    sample_every_s: float = 1.0
     length_s: float = 0.0
     load: plan.Load | None = None
     has_load: bool = False  # also when the table is wrong, so that one mistake is one
@@ -57,6 +58,7 @@ class _Builder:
         head = self.reader.model(tables.ScenarioTable, raw.get("scenario", {}), "scenario")
         if head:
             self.parts.name, self.parts.claims = head.name, head.claims
+            self.parts.sample_every_s = head.sample_every
         self.parts.has_load, self.parts.has_faults = "load" in raw, bool(raw.get("faults"))
         self.parts.length_s = (head.length or 0.0) if head else 0.0
         if "load" in raw:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -50,9 +50,13 @@ DRIVE_SLACK_S = 60.0  # beyond the length of the load, before a crew that does n
 
 
 class ScenarioTable(Strict):
-    """[scenario]: its name, what it throws and what it is meant to verify. length: for a scenario without [load]."""
+    """[scenario]: its name, what it throws and what it is meant to verify. length: for a scenario without [load].
+
+    sample_every: the time between two resource samples of a process (data folders: five times that).
+    """
 
     name: Text
+    sample_every: Annotated[Span, Field(ge=0.05)] = 1.0
     length: Span | None = None
     claims: Text = ""
 

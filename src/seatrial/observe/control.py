@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from seatrial.ports import Address, Emit, Watched
 START_S = 20.0
 STOP_S = 35.0
 LOOK_S = 0.5
+DATA_SPARSE = 5  # a data folder is walked once in so many samples
 SILENT_S = 3.0
 STDERR_KEPT = 4000
 
@@ -165,7 +167,13 @@ class Observer:
             for one in watched
         )
         return Config(
-            role="watch", run=self._tag, folder=str(self._folder), watched=tasks, patterns=tuple(self._plan.logs)
+            role="watch",
+            run=self._tag,
+            folder=str(self._folder),
+            watched=tasks,
+            patterns=tuple(self._plan.logs),
+            sample_every_s=self._plan.sample_every_s,
+            data_every_s=DATA_SPARSE * self._plan.sample_every_s,
         )
 
     async def _start_part(self, config: Config) -> Part:
@@ -174,6 +182,7 @@ class Observer:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "SEATRIAL_RUN": self._tag, "SEATRIAL_HELPER": "observer"},
             start_new_session=True,  # a Ctrl-C in the terminal is for the conductor alone
         )
         part = Part(config.role, process)
