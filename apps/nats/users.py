@@ -6,8 +6,7 @@ from nats.js.api import StorageType
 from nats.js.errors import BucketNotFoundError, KeyDeletedError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
-from seatrial import User, Verb, task
-from seatrial.clients.base import guard
+from seatrial import User, Verb, guard, task
 
 BUCKET = "trial"
 

@@ -4,8 +4,7 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from seatrial import User, Verb, task
-from seatrial.clients.base import guard
+from seatrial import User, Verb, guard, task
 
 
 class Client(User):

@@ -94,3 +94,14 @@ def test_mosquitto_keeps_them_over_a_clean_stop(tmp_path: Path) -> None:
 
 def test_nats_jetstream_keeps_acknowledged_puts_when_killed(tmp_path: Path) -> None:
     assert_green(trial(tmp_path, "nats", "default"))
+
+
+@pytest.mark.soak  # 600 MB to install
+def test_changedetection_ignores_sigterm_and_the_finding_says_so(tmp_path: Path) -> None:
+    done = trial(tmp_path, "changedetection", "stop")
+    stop = done.check("stop")
+    assert done.verdict.outcome is Outcome.FAIL
+    assert stop.outcome is Outcome.FAIL
+    assert "SIGTERM" in stop.reason
+    assert "grace was used up" in stop.reason
+    assert done.verdict.teardown.clean

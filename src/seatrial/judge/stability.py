@@ -130,8 +130,8 @@ def _has_exit(event: ProcessEvent, ended: list[ProcessEvent]) -> bool:
 
 
 def _stop_evidence(history: History, event: ProcessEvent) -> Evidence:
-    took = f" after {event.took_s:g} s" if event.took_s is not None else ""
-    what = f"{event.process} ignored the stop signal: the grace was used up and it was killed{took}"
+    said = event.reason or "the stop signal was ignored"  # the runtime's own words name the signal and the grace
+    what = f"{event.process}: {said}; its grace was used up"
     if event.what == "survived-teardown":
         what = f"{event.process} survived the teardown"
     return Evidence(what=what, actor=event.process, observed=event.reason, at=history.anchor.iso(event.t_ns))
