@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from seatrial.history.recorded import Recorded
+from seatrial.history.recorded import Recorded, RecordedOp
 from seatrial.verdict import Finding
 
 
@@ -41,3 +41,58 @@ class ModelCheck(Protocol):
     def __call__(self, recorded: Recorded, options: Options) -> Finding:
         """Judge. Never raises on any history; out of budget is INCONCLUSIVE with what was reached."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prefix:
+    """One longest partial linearization: ops in the order chosen, and the state after each of them as text.
+
+    next_op, why: the op that would have to come next and cannot, and the reason in plain words.
+    """
+
+    order: tuple[int, ...]
+    states: tuple[str, ...] = ()
+    next_op: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearPicture:
+    """Where a linearizability check of one partition stopped: what a picture of it is drawn from.
+
+    partition: the key in words, "" when there is only one object. ops: the ops of the partition, or those around the stop.
+    prefixes: the longest linearizations, longest first. stuck_at: index of the op that no linearization gets past.
+    """
+
+    model: str
+    partition: str
+    ops: tuple[RecordedOp, ...]
+    prefixes: tuple[Prefix, ...]
+    stuck_at: int | None
+    initial: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """One dependency of a cycle. source, target: op indices. kind: ww, wr, rw, rt or process. why: in plain words."""
+
+    source: int
+    target: int
+    kind: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CyclePicture:
+    """One anomaly of transactions as a smallest cycle. edges are in the order of the cycle, each begins where one ended.
+
+    rules_out: isolation levels that the anomaly contradicts. ops: the transactions of the cycle.
+    """
+
+    anomaly: str
+    ops: tuple[RecordedOp, ...]
+    edges: tuple[Edge, ...]
+    rules_out: tuple[str, ...] = ()
+
+
+Picture = LinearPicture | CyclePicture
