@@ -60,7 +60,7 @@ class Prefix:
 class LinearPicture:
     """Where a linearizability check of one partition stopped: what a picture of it is drawn from.
 
-    partition: the key in words, "" when there is only one object. ops: the ops of the partition, or those around the stop.
+    partition: the key in words, "" when there is only one object. ops: those of the partition, or around the stop.
     prefixes: the longest linearizations, longest first. stuck_at: index of the op that no linearization gets past.
     """
 
@@ -84,7 +84,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CyclePicture:
-    """One anomaly of transactions as a smallest cycle. edges are in the order of the cycle, each begins where one ended.
+    """One anomaly of transactions as a smallest cycle. edges are in its order: each begins where the last one ended.
 
     rules_out: isolation levels that the anomaly contradicts. ops: the transactions of the cycle.
     """
