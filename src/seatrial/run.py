@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +16,8 @@ import psutil
 
 from seatrial import __version__, kinds
 from seatrial.clock import Clock, SystemClock, iso_utc
-from seatrial.engine.bounding import words
+from seatrial.engine.asking import Asking
+from seatrial.engine.bounding import is_host_trouble, words
 from seatrial.engine.guardian import is_guardian_of, start_guardian
 from seatrial.engine.healing import Healed, heal_dead_run, heal_run
 from seatrial.engine.lifecycle import Trial
@@ -63,12 +63,17 @@ class RunResult:
     left: tuple[str, ...] = ()
 
 
+def print_line(line: str) -> None:
+    """Write one line for a person to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def run_plan(
     plan: Plan,
     *,
     out: Path,
     keep_on_fail: bool = False,
-    say: Say = lambda line: print(line, file=sys.stderr, flush=True),
+    say: Say = print_line,
     live: Live | None = None,
     clock: Clock | None = None,
 ) -> RunResult:
@@ -77,16 +82,28 @@ def run_plan(
     Raises UsageError and EnvironmentTrouble when nothing could be begun, or when nothing can be written any more;
     anything else is in the verdict. Raises InternalError for a bug of ours, after the verdict was written.
     """
-    clock = clock or SystemClock()
+    clock, say = clock or SystemClock(), harmless(say)
     folder = RunFolder.create(out, clock, app=plan.app, scenario=plan.scenario, seed=plan.seed)
-    with _disk_trouble(folder):
+    with Asking(say, harmless(print_line)) as asking, _disk_trouble(folder):
         folder.write_plan(plan)
-        guardian = start_guardian(folder.path)
+        trial, left = _conducted(plan, folder, clock, say, live, keep_on_fail, asking)
+        asking.judging()
+        verdict = judge_folder(folder.path, clock=clock)
+        rebuild_reports(folder.path)
+    if trial.bugs:
+        raise InternalError(f"{words(trial.bugs[0])}; the verdict so far is in {folder.path}") from trial.bugs[0]
+    return RunResult(verdict=verdict, folder=folder.path, interrupted=trial.interrupted, left=tuple(left))
+
+
+def _conducted(
+    plan: Plan, folder: RunFolder, clock: Clock, say: Say, live: Live | None, keep: bool, asking: Asking
+) -> tuple[Trial, list[str]]:
+    """Run the trial under a guardian; return it, and what could not be undone."""
+    guardian = start_guardian(folder.path)
     try:
-        with _disk_trouble(folder):
-            folder.write_conductor(clock, guardian=guardian.pid)
-            trial = asyncio.run(_execute(plan, folder, clock, harmless(say), live, keep_on_fail))
-            left = _swept(folder, clock, harmless(say))
+        folder.write_conductor(clock, guardian=guardian.pid)
+        trial = asyncio.run(_execute(plan, folder, clock, say, live, keep, asking))
+        return trial, _swept(folder, clock, say)
     finally:
         if live:
             live.stop()
@@ -94,11 +111,6 @@ def run_plan(
             guardian.leave()
         else:  # nothing is left to guard; one long-lived process may conduct many runs
             guardian.dismiss()
-    verdict = judge_folder(folder.path, clock=clock)
-    rebuild_reports(folder.path)
-    if trial.bugs:
-        raise InternalError(f"{words(trial.bugs[0])}; the verdict so far is in {folder.path}") from trial.bugs[0]
-    return RunResult(verdict=verdict, folder=folder.path, interrupted=trial.interrupted, left=tuple(left))
 
 
 def harmless(say: Say) -> Say:
@@ -113,10 +125,12 @@ def harmless(say: Say) -> Say:
 
 @contextlib.contextmanager
 def _disk_trouble(folder: RunFolder) -> Iterator[None]:
-    """Turn "no space left" and its like into one clear sentence."""
+    """Turn "no space left", "permission denied" and their like into one clear sentence; others are bugs."""
     try:
         yield
     except OSError as error:
+        if not is_host_trouble(error) and not isinstance(error, PermissionError):
+            raise
         where = error.filename or folder.path
         raise EnvironmentTrouble(
             f"cannot write {where}: {error.strerror or error}; free space there, or choose another folder with --out"
@@ -133,7 +147,9 @@ def _swept(folder: RunFolder, clock: Clock, say: Say) -> list[str]:
     return list(healed.left)
 
 
-async def _execute(plan: Plan, folder: RunFolder, clock: Clock, say: Say, live: Live | None, keep: bool) -> Trial:
+async def _execute(
+    plan: Plan, folder: RunFolder, clock: Clock, say: Say, live: Live | None, keep: bool, asking: Asking
+) -> Trial:
     """Run the trial of a plan in its folder. Raises OSError and EnvironmentTrouble when its files cannot be made."""
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(EventWriter(folder.journal / "events.jsonl"))
@@ -162,35 +178,9 @@ async def _execute(plan: Plan, folder: RunFolder, clock: Clock, say: Say, live: 
         emit(RunStarted(t_ns=clock.now_ns(), run=folder.name, wall_ns=clock.wall_ns(), seatrial=__version__, host=host))
         if live:
             live.start()
-        with _signals(trial, say):
-            await trial.run()
+        asking.answer_with(trial.interrupt)
+        await trial.run()
         return trial
-
-
-@contextlib.contextmanager
-def _signals(trial: Trial, say: Say) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a terminal that goes away end the trial in good order; further ones find patience."""
-    loop = asyncio.get_running_loop()
-    asked: list[signal.Signals] = []
-
-    def ask(number: signal.Signals) -> None:
-        asked.append(number)
-        if len(asked) == 1:
-            trial.interrupt(f"asked to stop by {number.name}")
-            say("interrupted: healing faults and tearing down; a verdict will still be written")
-        else:
-            say("still tearing down; everything it made is in the ledger, `seatrial heal` finishes if you kill this")
-
-    handled = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread: signals are somebody else's
-            loop.add_signal_handler(number, ask, number)
-            handled.append(number)
-    try:
-        yield
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
 
 
 def make_parts(plan: Plan, folder: RunFolder, clock: Clock) -> Parts:
