@@ -22,12 +22,16 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Artefact(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing to install: which provider, which package, which version. options are the provider's own."""
+    """A thing to install: which provider, which package, which version. options are the provider's own.
+
+    baseline: an older version, chosen by name; that it cannot be installed says nothing of the app under trial.
+    """
 
     name: str
     provider: str
     package: str
     version: str
+    baseline: bool = False
     options: dict[str, Any] = {}
 
 
@@ -283,7 +287,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     blast_radius: BlastRadius = BlastRadius()
     checks: tuple[Check, ...] = ()
     early_abort: EarlyAbort = EarlyAbort()
-    sample_every_s: float = 1.0  # between two resource samples of a process; its data folder is measured a fifth as often
+    sample_every_s: float = 1.0  # between two samples of a process's resources; of its data folders: five times that
     waivers: tuple[WaiverSpec, ...] = ()
     claims: str = ""  # the scenario's own words on what it throws and what it verifies
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from trials import Done, trial
+from trials import ROOT, Done, trial
 
 from seatrial.history import Flag, OpOutcome, Verb
 from seatrial.store.load import load_history
@@ -105,3 +106,15 @@ def test_changedetection_ignores_sigterm_and_the_finding_says_so(tmp_path: Path)
     assert "SIGTERM" in stop.reason
     assert "grace was used up" in stop.reason
     assert done.verdict.teardown.clean
+
+
+@pytest.mark.proves("S4-29")
+def test_a_baseline_that_cannot_be_installed_is_its_own_outcome(tmp_path: Path) -> None:
+    app = tmp_path / "radicale"
+    shutil.copytree(ROOT / "apps" / "radicale", app)
+    text = (app / "app.toml").read_text()
+    (app / "app.toml").write_text(text.replace('previous = "3.8.3"', 'previous = "0.0.99"'))
+    done = trial(tmp_path / "runs", str(app), "default", "version=previous")
+    assert done.verdict.outcome is Outcome.ENVIRONMENT, done.said
+    assert done.code == 3
+    assert "baseline radicale 0.0.99 cannot be installed" in done.verdict.reason

@@ -59,6 +59,11 @@ class ArtefactTable(Strict):
         """Return the version that is meant; empty when none is said."""
         return self.versions.get(self.version or "current", self.version or "")
 
+    @property
+    def is_baseline(self) -> bool:
+        """Return whether another named version than the current one is meant."""
+        return self.version in self.versions and self.version != "current"
+
 
 class _Kinded(Strict):
     """A table whose `kind` decides which other keys have a meaning."""

@@ -99,7 +99,12 @@ class _Builder:
         for name, table in made.items():
             options = self._options(name, table, split_up[name][1], shared)
             one = plan.Artefact(
-                name=name, provider=table.provider, package=table.package, version=table.effective, options=options
+                name=name,
+                provider=table.provider,
+                package=table.package,
+                version=table.effective,
+                baseline=table.is_baseline,
+                options=options,
             )
             self.parts.artefacts += (one,)
 

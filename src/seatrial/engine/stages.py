@@ -10,9 +10,9 @@ from random import Random
 from seatrial.clock import NS
 from seatrial.engine.injecting import Injector, Unhealed
 from seatrial.engine.parts import Parts
-from seatrial.errors import EnvironmentTrouble, InternalError, StageFailed
+from seatrial.errors import BaselineBroken, EnvironmentTrouble, InternalError, StageFailed
 from seatrial.history import ArtefactInstalled, IdentitySeen, Interruption
-from seatrial.plan import Plan, Stage
+from seatrial.plan import Artefact, Plan, Stage
 from seatrial.ports import (
     Address,
     CrewControl,
@@ -67,7 +67,7 @@ class Stages:
     async def install(self, _stage: Stage) -> str:
         """Bring every artefact onto this machine, open the links, and make the deployment; nothing is started."""
         for artefact in self.plan.artefacts:
-            found = await self.parts.providers[artefact.provider].install(artefact, self.site.say)
+            found = await self._installed(artefact)
             self.installed[artefact.name] = found
             self.site.emit(
                 ArtefactInstalled(
@@ -86,6 +86,17 @@ class Stages:
         for link in self.plan.links:
             await self.controls[link.name].aim(self._address(link.to))
         return ", ".join(f"{i.artefact.name} {i.version}" for i in self.installed.values())
+
+    async def _installed(self, artefact: Artefact) -> Installed:
+        try:
+            return await self.parts.providers[artefact.provider].install(artefact, self.site.say)
+        except EnvironmentTrouble as trouble:
+            if not artefact.baseline:
+                raise
+            raise BaselineBroken(
+                f"baseline {artefact.name} {artefact.version} cannot be installed, which says nothing of the version "
+                f"under trial: {trouble}"
+            ) from trouble
 
     async def ready(self, _stage: Stage) -> str:
         """Start everything, see who it is, and begin to observe."""
