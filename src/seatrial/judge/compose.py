@@ -202,13 +202,13 @@ def _decide(
 ) -> tuple[Outcome, str]:
     """Merge everything that decides into the outcome, and say in one sentence which part of it did."""
     decision = _Decision()
+    if cut := interruption(history):  # first, because it explains every other "could not tell"
+        decision.add(Outcome.INCONCLUSIVE, cut)
     gates = [f for f in findings if f.level is Level.GATE and waiver_of(f, waived) is None]
     for finding in gates:
         decision.add(finding.outcome, f"{finding.name}: {finding.reason or finding.claim}")
     if not gates:
         decision.add(Outcome.NOT_TESTED, "no check at gate level decides this run")
-    if cut := interruption(history):
-        decision.add(Outcome.INCONCLUSIVE, cut)
     for stage in stages:
         if stage.outcome is not Outcome.PASS and not (before_teardown and stage.name == "teardown"):
             decision.add(stage.outcome, f"stage {stage.name}: {stage.reason or stage.outcome}")
