@@ -41,7 +41,10 @@ class RecordedOp:
 class Recorded:
     """All ops of a recording. problems: what could not be read; a verdict on it must say so.
 
-    initial: declared initial values by key (None key = the only object), when the format or the user declares them.
+    initial: declared initial values by key (None key = the only object, or any key that is not named), when the format
+    or the user declares them.
+    realtime: False when only the order within a process is known (session formats): start and end then order the
+    ops of one process, and mean nothing between processes.
     keyed: every arg and value is [key, value] (many independent objects in one recording).
     notes: what was no client's op (the nemesis: faults going in and out), positions in the same order as the ops.
     """
@@ -52,4 +55,5 @@ class Recorded:
     problems: tuple[str, ...] = ()
     initial: dict[Any, Any] | None = None
     keyed: bool = False
+    realtime: bool = True
     notes: tuple[RecordedOp, ...] = ()
