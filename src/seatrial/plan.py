@@ -95,6 +95,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     setup: commands run once before the first start. after: processes that must be ready first.
     restart: never | on-failure | always; what a supervisor would do when the process exits by itself.
+    unprivileged: it must not see itself as root (PostgreSQL refuses to); means something only when seatrial is root.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     restart: str = "never"
     restart_delay_s: float = 0.5
     after: tuple[str, ...] = ()
+    unprivileged: bool = False
     ready: Ready | None = None
     identity: Identity | None = None
     limits: Limits = Limits()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from seatrial.history import CrewEvent, History, Interruption, OpOutcome
+from seatrial.history import History, Interruption, OpOutcome
 from seatrial.judge.base import EVIDENCE_MOST, Check, Params, Planted, conclude, pick
+from seatrial.judge.environment import crew_lost
 from seatrial.params import Kind, Param
 from seatrial.verdict import Accounting, Evidence, Finding, Outcome
 
@@ -15,7 +16,6 @@ PARAMS = (
     Param(name="max_in_flight", kind=Kind.COUNT, default=0, help="ops without a completion that are accepted"),
     Param(name="max_torn", kind=Kind.COUNT, default=0, help="torn journal records that are accepted"),
 )
-_LOST = ("crashed", "hung", "garbage")
 
 
 def account(history: History) -> Accounting:
@@ -58,9 +58,8 @@ def judge(history: History, params: Params) -> Finding:
 
 
 def _doubt(history: History, params: Params) -> str:
-    for event in history.of(CrewEvent):
-        if event.what in _LOST:
-            return f"crew worker {event.worker} {event.what}: {event.reason or 'no reason was given'}"
+    if lost := crew_lost(history):
+        return lost
     for stop in history.of(Interruption):
         return f"the run was cut short by {stop.by}, so ops were cut off in flight"
     if history.torn > params["max_torn"]:

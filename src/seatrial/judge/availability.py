@@ -190,5 +190,6 @@ OPS_CHECK = Check(
     judge=judge,
     plant=plant,
     under_faults=True,
+    by_crew=True,
     excused_by=frozenset({"disk", "oom", "steal"}),
 )

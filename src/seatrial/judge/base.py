@@ -33,6 +33,7 @@ class Check:
     caught_by: outcomes that count as "went red" on a planted copy.
     under_faults: the claim is made for the planned faults, so a pass needs every one of them to have bitten.
     latency: the name of the param with a latency limit; the measurement is void when the crew was saturated.
+    by_crew: it measures how the users fared, so a crew that broke down makes a failure inconclusive.
     excused_by: evidence about the machine (see environment.py) that turns a failure into `environment`.
     """
 
@@ -46,6 +47,7 @@ class Check:
     caught_by: frozenset[Outcome] = frozenset({Outcome.FAIL})
     under_faults: bool = False
     latency: str = ""
+    by_crew: bool = False
     excused_by: frozenset[str] = frozenset()
 
 

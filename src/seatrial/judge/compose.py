@@ -2,8 +2,9 @@
 
 What turns a finding, in this order: the check's own answer; the self-proof (a pass that is not proved is inconclusive);
 a fault that did not bite (a pass under faults is not-tested); a saturated crew (a latency is neither pass nor fail);
-trouble of the machine, with evidence (a measured failure is environment). A waiver changes no outcome: it takes a
-failed finding out of the decision, and puts it first.
+a crew that broke down (how the users fared is inconclusive, because their last ops were cut off by us); trouble of the
+machine, with evidence (a measured failure is environment). A waiver changes no outcome: it takes a failed finding out
+of the decision, and puts it first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from seatrial import plan as plans
 from seatrial.history import History, RunStarted
 from seatrial.judge import accounting, teardown
 from seatrial.judge.base import Check, Params, complete
-from seatrial.judge.environment import Machine, MachineLimits, describe, machine, saturation
+from seatrial.judge.environment import Machine, MachineLimits, crew_lost, describe, machine, saturation
 from seatrial.judge.faults import unbitten
 from seatrial.judge.proof import prove, with_proof
 from seatrial.judge.results import artefacts_seen, fault_results, interruption, stage_results, waivers
@@ -111,6 +112,8 @@ def _in_its_circumstances(finding: Finding, check: Check, params: Params, bench:
     if check.latency and finding.outcome in (Outcome.PASS, Outcome.FAIL):
         why = saturation(bench.history, params[check.latency], params)
         finding = _turned(finding, Outcome.INCONCLUSIVE, why) if why else finding
+    if check.by_crew and finding.outcome is Outcome.FAIL and (lost := crew_lost(bench.history)):
+        finding = _turned(finding, Outcome.INCONCLUSIVE, f"{lost}; without that: {finding.reason}")
     excuses = sorted(check.excused_by & _excuses(bench))
     if excuses and finding.outcome is Outcome.FAIL:
         why = f"{bench.machine.troubles[excuses[0]]}; without that: {finding.reason}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.history import CrewStats, History, HostSample, RunStarted
+from seatrial.history import CrewEvent, CrewStats, History, HostSample, RunStarted
 from seatrial.judge.base import Params
 from seatrial.judge.windows import seconds
+
+_LOST = ("crashed", "hung", "garbage", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,14 @@ def describe(history: History, found: Machine) -> dict[str, Any]:
     """Return the environment part of a verdict: the host, what was measured of it, and its troubles."""
     host = next((dict(e.host) for e in history.of(RunStarted)), {})
     return {"host": host, "measured": found.figures, "troubles": dict(found.troubles)}
+
+
+def crew_lost(history: History) -> str:
+    """Return which crew worker could not go on and why, "" when none was lost: its ops were cut off by us."""
+    for event in history.of(CrewEvent):
+        if event.what in _LOST:
+            return f"crew worker {event.worker} {event.what}: {event.reason or 'no reason was given'}"
+    return ""
 
 
 def saturation(history: History, limit_s: float, params: Params) -> str:

@@ -194,6 +194,7 @@ SUCCESS = Check(
     needs=frozenset({"ops"}),
     judge=judge_success,
     plant=plant_success,
+    by_crew=True,
     excused_by=_EXCUSES,
 )
 LATENCY = Check(
@@ -204,5 +205,6 @@ LATENCY = Check(
     judge=judge_latency,
     plant=plant_latency,
     latency="max",
+    by_crew=True,
     excused_by=_EXCUSES,
 )

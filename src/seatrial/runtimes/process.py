@@ -57,10 +57,12 @@ class ProcessDeployment:
     _processes: dict[str, Supervised] = field(default_factory=dict)
     _entries: list[tuple[int, Callable[[], list[str]]]] = field(default_factory=list)
     _bounds: Bounds | None = None
+    _before: Mapping[int, int] = field(default_factory=dict)  # who ran before this deployment: pid to start ticks
 
     def make(self) -> None:
         """Make folders, groups and configs; everything is in the ledger before it is made."""
         site = self.site
+        self._before = {pid: one.start_ticks for pid, one in proc.all_stats().items()}
         tagged = KillTagged(tag=site.run)
         entry = site.ledger.open("process", f"processes of {self.plan.app}", tagged)
         self._entries.append((entry, self._living))
@@ -182,11 +184,15 @@ class ProcessDeployment:
                 if parent is not None and cgroups.folder(parent, self.site.run, one.name).exists():
                     found.append(f"cgroup {cgroups.folder(parent, self.site.run, one.name)}")
             for port, number in self.values.ports[one.name].items():
-                held = sockets.listeners(number, HOST)
+                held = [who for who in sockets.listeners(number, HOST) if not self._was_there(who.pids)]
                 found += [f"port {HOST}:{number} ({one.name}.{port}) is held by {who.owner()}" for who in held]
         if not self.site.keep and self.site.work.exists():
             found.append(f"files in {self.site.work}")
         return found
+
+    def _was_there(self, pids: Sequence[int]) -> bool:
+        """Whether all of these ran before the deployment, so that it cannot have left them."""
+        return bool(pids) and all(proc.start_ticks(pid) == self._before.get(pid) for pid in pids)
 
     def _supervised(self, name: str, places: cgroups.Parents) -> Supervised:
         process, site = self.plan.process(name), self.site
