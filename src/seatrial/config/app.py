@@ -173,6 +173,7 @@ class ProcessTable(Strict):
     stop_grace: Span = 10.0
     restart: Literal["never", "on-failure", "always"] = "never"
     restart_delay: Duration = 0.5
+    unprivileged: bool = False
     after: Texts | None = None
     ready: ReadyTable | None = None
     identity: IdentityTable | None = None

@@ -148,6 +148,7 @@ class _Builder:
             stop_grace_s=table.stop_grace,
             restart=table.restart,
             restart_delay_s=table.restart_delay,
+            unprivileged=table.unprivileged,
             after=table.after or (),
             ready=self._ready(path, ports, table.ready) if table.ready else None,
             identity=self._identity(path, ports, table) if table.identity else None,

@@ -12,6 +12,7 @@ from seatrial.judge import (
     identity,
     leak,
     logs,
+    model,
     reactions,
     recovery,
     session,
@@ -39,6 +40,7 @@ CHECKS: Mapping[str, Check] = {
         logs.CHECK,
         identity.CHECK,
         faults.CHECK,
+        model.CHECK,
         teardown.CHECK,
     )
 }

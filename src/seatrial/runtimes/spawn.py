@@ -20,6 +20,8 @@ from seatrial.host.capabilities import PR_SET_CHILD_SUBREAPER
 
 ROLES = ("", ":setup", ":exec")  # endings of the name under which a process's own commands are marked
 _PR_SET_PDEATHSIG = 1
+_CLONE_NEWUSER = 0x10000000
+_NOBODY = 65534  # has a name on every system; PostgreSQL wants one
 _POLL_S = 0.02
 _own: set[int] = set()  # started by us and not yet waited for: only their Child may take their exit status
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -27,7 +29,10 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to start. groups: cgroup folders to be put into; files: bound on open files; log: appended to."""
+    """What to start. groups: cgroup folders to be put into; files: bound on open files; log: appended to.
+
+    unprivileged: see itself as nobody although we are root.
+    """
 
     process: str
     run: str
@@ -37,6 +42,7 @@ class Order:
     log: Path
     groups: Sequence[Path] = ()
     files: int | None = None
+    unprivileged: bool = False
 
 
 @dataclass(slots=True)
@@ -205,12 +211,23 @@ def _in_child(order: Order, groups: Sequence[int]) -> Callable[[], None]:
         marks.apply(value)
         if files is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, files)
+        if order.unprivileged:
+            _look_unprivileged()
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # the conductor died before it was asked to tell us
                 os._exit(125)
 
     return prepare
+
+
+def _look_unprivileged() -> None:
+    """Enter a user namespace in which we are nobody. To the files outside it is still us, so no folder is given away."""
+    if _libc is None or _libc.unshare(_CLONE_NEWUSER) != 0:
+        raise OSError(ctypes.get_errno(), "a user namespace cannot be made, which `unprivileged` needs under root")
+    for name, text in (("uid_map", f"{_NOBODY} 0 1"), ("setgroups", "deny"), ("gid_map", f"{_NOBODY} 0 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
 
 
 def _files(wanted: int | None) -> tuple[int, int] | None:

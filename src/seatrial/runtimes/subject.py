@@ -63,6 +63,7 @@ class Subject:
             environment={**self.environment(), **marks.environment(self.run, name)},
             workdir=self.workdir(),
             log=log or self.place.log,
+            unprivileged=self.spec.unprivileged and os.geteuid() == 0,
             **more,
         )
 
