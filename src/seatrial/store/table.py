@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from seatrial.store.text import MARKER, to_text
 
