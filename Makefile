@@ -3,8 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+RESULTS := .results
 
 .PHONY: trial test check lint types unit real bench soak docs lock clean
+
+# What passed last is kept in .results/ for the table of requirements (make docs).
 
 trial: $(READY)
 	$(BIN)/seatrial run radicale
@@ -21,10 +24,10 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/pytest -m "not real and not soak" -n 2
+	$(BIN)/pytest -m "not real and not soak" -n 2 --junitxml $(RESULTS)/unit.xml
 
 real: $(READY)
-	$(BIN)/pytest -m "real and not soak"
+	$(BIN)/pytest -m "real and not soak" --junitxml $(RESULTS)/real.xml
 
 soak: $(READY)
 	$(BIN)/pytest -m soak --timeout 7200
@@ -50,4 +53,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache runs
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis $(RESULTS) dist build runs

@@ -9,6 +9,8 @@ from tools import requirements
 
 ROWS = {"S0": 79, "S0P": 53, "S1": 51, "S1P": 31, "S2": 50, "S2P": 28, "S3": 143, "S3P": 22, "S4": 32, "H": 25}
 EXAMPLE = '''
+import pytest
+pytestmark = [pytest.mark.real, pytest.mark.proves("S0-1")]
 
 @pytest.mark.parametrize("x", [1, pytest.param(2, marks=pytest.mark.proves("S0-2"))])
 @pytest.mark.proves("S0-3", "S0-4")
