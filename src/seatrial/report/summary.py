@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from seatrial.history import History
 from seatrial.plan import Plan
 from seatrial.report.text import MEANING, WORDS, between_s, one_line, plural, seconds
-from seatrial.verdict import SEVERITY, FaultResult, Finding, Level, Outcome, Teardown, Verdict
+from seatrial.verdict import SEVERITY, FaultResult, Finding, Level, Outcome, StageResult, Teardown, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,11 +146,7 @@ def not_examined(verdict: Verdict, history: History | None = None) -> tuple[Gap,
     if not verdict.checks:
         gaps.append(Gap(what="everything", why="the run ended without a single check"))
     gaps += [_fault_gap(f) for f in verdict.faults if f.verified is None]
-    gaps += [
-        Gap(what=f"stage {s.name}", why=s.reason or WORDS[s.outcome].lower())
-        for s in verdict.stages
-        if s.outcome in (Outcome.NOT_TESTED, Outcome.INCONCLUSIVE, Outcome.ENVIRONMENT)
-    ]
+    gaps += _stage_gaps(verdict.stages)
     gaps += [
         Gap(what=f"whether {c.name} can fail", why=f"missed the planted {', '.join(c.proof.missed) or 'violations'}")
         for c in verdict.checks
@@ -163,6 +159,24 @@ def not_examined(verdict: Verdict, history: History | None = None) -> tuple[Gap,
     if history is not None and history.torn:
         gaps.append(Gap(what=plural(history.torn, "journal record"), why="cut off when their writer died"))
     return tuple(gaps)
+
+
+def _stage_gaps(stages: tuple[StageResult, ...]) -> list[Gap]:
+    """One line for each reason of its own; all stages that only follow from an earlier one share a line."""
+    gaps: list[Gap] = []
+    told: list[str] = [s.reason for s in stages if s.outcome is Outcome.FAIL]
+    followed: list[str] = []
+    for stage in stages:
+        if stage.outcome not in (Outcome.NOT_TESTED, Outcome.INCONCLUSIVE, Outcome.ENVIRONMENT):
+            continue
+        if any(reason and stage.reason.endswith(reason) for reason in told):
+            followed.append(stage.name)
+            continue
+        told.append(stage.reason)
+        gaps.append(Gap(what=f"stage {stage.name}", why=stage.reason or WORDS[stage.outcome].lower()))
+    if followed:
+        gaps.append(Gap(what=f"stage {', '.join(followed)}", why="skipped, for the same reason"))
+    return gaps
 
 
 def _fault_gap(fault: FaultResult) -> Gap:
