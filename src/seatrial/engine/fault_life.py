@@ -21,7 +21,7 @@ class FaultLife:
     """One injection and what became of it.
 
     touched: the harm may be in, so it must be healed. unhealed: why it is not known to be gone; "" when it is, or
-    never was in. outcome: whose failure that is. step: what it is doing now.
+    never was in. outcome: whose failure that is. step: what it is doing now. trouble: what broke last.
     """
 
     planned: PlannedFault
@@ -31,6 +31,7 @@ class FaultLife:
     unhealed: str = ""
     outcome: str = "inconclusive"
     step: str = "waiting"
+    trouble: str = ""
 
     async def put_in(self, fault: Fault) -> None:
         """Inject, measure, and hold. Ends early, with `failed` in the journal, when a step does not succeed."""
@@ -55,7 +56,7 @@ class FaultLife:
 
     def broken_off(self) -> None:
         """Write down that the faults were called off while it was being put in; an early end of the hold is no news."""
-        if self.step != "hold":
+        if self.step != "hold" and not self.trouble:
             self.say("failed", reason=f"{self.step}: broken off, because the faults were called off")
 
     def broke(self, error: Exception) -> None:
@@ -79,6 +80,7 @@ class FaultLife:
         except Exception as error:  # a bug in a fault must not keep the others, or its own healing, from running
             trouble = f"a bug of the fault: {words(error)}"
         if trouble:
+            self.trouble = trouble
             self.say("failed", reason=f"{step}: {trouble}")
             self.unhealed, self.outcome = (f"{step}: {trouble}", outcome) if self.touched else ("", outcome)
             return False
