@@ -1,8 +1,8 @@
 """EDN to values: an incremental reader of forms that knows its lines. edn_quick.py is the fast way for plain forms.
 
-Keywords and symbols become str (`Keyword` for keywords, so that they can be written again), vectors and lists become
-list, sets frozenset, maps dict, nil None, chars and tagged text str, ratios Fraction. Inside keys and sets, lists are
-tuples. Tags of other kinds are dropped: the tagged value stands for itself.
+Keywords and symbols become str (:x and "x" are the same then), vectors and lists become list, sets frozenset, maps
+dict, nil None, chars and tagged text str, ratios Fraction. Inside keys and sets, lists are tuples. Tags are dropped:
+the tagged value stands for itself.
 """
 
 from __future__ import annotations
@@ -32,16 +32,11 @@ _INT = re.compile(r"[+-]?\d+N?")
 _FLOAT = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?M?")
 _RATIO = re.compile(r"[+-]?\d+/\d+")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[0-3]?[0-7]{1,2}|.)", re.DOTALL)
+_SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\", "/": "/", "'": "'"}
 _CHARS = {"newline": "\n", "space": " ", "tab": "\t", "return": "\r", "backspace": "\b", "formfeed": "\f"}
 _CLOSES = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _WORDS = {"nil": None, "true": True, "false": False, "##Inf": math.inf, "##-Inf": -math.inf, "##NaN": math.nan}
-
-
-class Keyword(str):
-    """A keyword: equal to the same text, written back with its colon."""
-
-    __slots__ = ()
 
 
 class EdnError(Exception):
@@ -172,7 +167,10 @@ class Forms:
 
     def _string(self, token: str) -> str:
         inner = token[1:-1]
-        return inner if "\\" not in inner else _ESCAPE.sub(self._unescaped, inner)
+        if "\\" not in inner:
+            return inner
+        text = _ESCAPE.sub(self._unescaped, inner)
+        return _SURROGATES.sub(_joined, text)
 
     def _unescaped(self, match: re.Match[str]) -> str:
         code = match[1]
@@ -182,7 +180,8 @@ class Forms:
             return chr(int(code[1:], 16))
         if code.isdigit():
             return chr(int(code, 8))
-        raise EdnError(self.line, "this escape is not known in a string", 'one of \\t \\n \\r \\" \\\\ \\uXXXX', match[0])
+        known = 'one of \\t \\n \\r \\" \\\\ \\uXXXX'
+        raise EdnError(self.line, "this escape is not known in a string", known, match[0])
 
     def _stray(self, token: str, context: str) -> EdnError:
         if token == '"':
@@ -190,12 +189,16 @@ class Forms:
         return EdnError(self.line, "this is not EDN", "an op map {...}", context)
 
 
+def _joined(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
+
+
 def atom(token: str, line: int = 0) -> Any:
     """Return the value of a word, number or keyword. Raises EdnError."""
     if token in _WORDS:
         return _WORDS[token]
     if token[0] == ":" and len(token) > 1:
-        return Keyword(token[1:])
+        return token[1:]
     if _INT.fullmatch(token):
         return _int(token.removesuffix("N"), line)
     if _FLOAT.fullmatch(token):

@@ -10,6 +10,7 @@ from seatrial.formats.source import Source, Wrongs, wrong
 from seatrial.history.recorded import Recorded
 
 NAME = "edn"
+SMALL = 1 << 12
 
 
 def read(source: Source) -> Recorded:
@@ -36,13 +37,22 @@ def _forms(forms: Forms, block: str) -> list[tuple[int, object]]:
     if forms.between and forms.envelope is None:
         block, opened = _opened(forms, block)
         found += opened
-    if forms.between and not forms.closed:
-        body, closing = _split_closing(forms, block)
-        quick = maps_of(body, forms.line)
-        if quick is not None:
-            forms.line += body.count("\n")
-            return [*found, *quick, *forms.feed(closing)]
-    return [*found, *forms.feed(block)]
+    if not forms.between or forms.closed:
+        return [*found, *forms.feed(block)]
+    body, closing = _split_closing(forms, block)
+    return [*found, *_quickly(forms, body), *forms.feed(closing)]
+
+
+def _quickly(forms: Forms, text: str) -> list[tuple[int, object]]:
+    """Return the forms of a text; one strange op in it makes only its neighbours slow."""
+    quick = maps_of(text, forms.line) if forms.between else None
+    if quick is not None:
+        forms.line += text.count("\n")
+        return [*quick]
+    half = text.find("\n{", len(text) // 2) + 1
+    if len(text) < SMALL or not half:
+        return forms.feed(text)
+    return [*_quickly(forms, text[:half]), *_quickly(forms, text[half:])]
 
 
 def _opened(forms: Forms, block: str) -> tuple[str, list[tuple[int, object]]]:

@@ -1,7 +1,8 @@
 """The fast way for plain EDN: rewritten as JSON by a few regular expressions, then decoded in C.
 
 It takes maps, vectors, keywords, strings, numbers, nil, true and false. At anything else (comments, sets, tags, lists,
-escapes, text that is cut) it answers None, and the caller takes the reader of edn.py, which is always right.
+escapes that JSON lacks, text that is cut) it answers None, and the caller takes the reader of edn.py, which is always
+right.
 """
 
 from __future__ import annotations
@@ -12,43 +13,44 @@ from typing import Any
 
 import msgspec
 
-from seatrial.formats.edn import DEEPEST, Keyword, frozen
+from seatrial.formats.edn import DEEPEST, frozen
 
-_STRING = re.compile(r'"[^"]*"')
-_OTHER = re.compile(r"[;#\\'^@~`()\x01]")
-_KEYWORD = re.compile(r":([^\s,\"\[\]{}\x01]+)")
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BAD_ESCAPE = re.compile(r'\\(?![tnrbf/"\\]|u[0-9a-fA-F]{4})')
+_OTHER = re.compile(r"[;#\\'^@~`()]")
+_KEYWORD = re.compile(r":([^\s,\"\[\]{}\x01]+)")  # its group makes re.split give the words
 _NIL = re.compile(r"(?<![^\s,\[\]{}])nil(?![^\s,\[\]{}])")
 _SPACE = re.compile(r"[\s,]+")
 _BRACE = re.compile(r"[{}\n]")
-_FINE = {"nil": "null"}
 
 
 def maps_of(text: str, line: int) -> list[tuple[int, dict[Any, Any]]] | None:
     """Return the (line, map) of a text that holds whole maps and nothing else; None when it is not so plain."""
     strings = _STRING.findall(text) if '"' in text else []
     skeleton = _STRING.sub("\x01", text) if strings else text
-    if "\\" in text or _OTHER.search(skeleton.replace("\x01", "") if strings else skeleton):
-        return None
-    if strings and "\x01" in text:
+    if _OTHER.search(skeleton) or "\x01" in text or any(map(_strange, strings)):
         return None
     decoded = _decoded(skeleton, strings)
     if decoded is None:
         return None
-    nested = skeleton.count("{") > len(decoded)
     lines = _lines(skeleton, line)
     if len(lines) != len(decoded):
         return None
-    words: dict[str, Any] = {}
     try:
-        return [(at, _map(one, nested, words)) for at, one in zip(lines, decoded, strict=True)]
+        return [(at, _map(one, nested)) for (at, nested), one in zip(lines, decoded, strict=True)]
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 
 
+def _strange(string: str) -> bool:
+    return "\\" in string and _BAD_ESCAPE.search(string.replace("\\\\", "")) is not None
+
+
 def _decoded(skeleton: str, strings: list[str]) -> list[Any] | None:
-    # Keywords become "\x02..." to be told from strings, maps {"": [key, value, ...]} to be told from vectors.
-    text = _KEYWORD.sub(r'"\\u0002\1"', skeleton)
-    text = _SPACE.sub(",", _NIL.sub("null", text))
+    # Keywords become strings, and maps {"": [key, value, ...]}, to be told from vectors.
+    pieces = _KEYWORD.split(skeleton)
+    pieces[1::2] = [f'"{word}"' for word in pieces[1::2]]
+    text = _SPACE.sub(",", _NIL.sub("null", "".join(pieces)))
     for before, after in ((",]", "]"), (",}", "}"), ("[,", "["), ("{,", "{"), ("{", '{"":['), ("}", "]}")):
         text = text.replace(before, after)
     if strings:
@@ -60,14 +62,17 @@ def _decoded(skeleton: str, strings: list[str]) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
-def _lines(skeleton: str, line: int) -> list[int]:
+def _lines(skeleton: str, line: int) -> list[tuple[int, bool]]:
+    """Return, of each outer map, the line it begins on and whether it has maps in it."""
     found, depth = [], 0
     for match in _BRACE.finditer(skeleton):
         token = match.group()
         if token == "{":
-            if not depth:
-                found.append(line)
             depth += 1
+            if depth == 1:
+                found.append((line, False))
+            elif depth == 2:
+                found[-1] = (found[-1][0], True)
         elif token == "}":
             depth -= 1
         else:
@@ -75,33 +80,20 @@ def _lines(skeleton: str, line: int) -> list[int]:
     return found
 
 
-def _map(one: dict[str, list[Any]], nested: bool, words: dict[str, Any]) -> dict[Any, Any]:
+def _map(one: dict[str, list[Any]], nested: bool) -> dict[Any, Any]:
     items = one[""]
-    if len(items) % 2:
-        raise ValueError("odd")
-    values = [_value(v, nested, words, 1) for v in items[1::2]]
-    return {frozen(_value(k, nested, words, 1)): v for k, v in zip(items[::2], values, strict=True)}
+    if nested:
+        items = [_plain(item, 1) for item in items]
+    return dict(zip(items[::2], items[1::2], strict=True))  # ValueError: a key without value; TypeError: a list as key
 
 
-def _value(value: Any, nested: bool, words: dict[str, Any], depth: int) -> Any:
-    kind = type(value)
-    if kind is str:
-        known = words.get(value)
-        if known is None:
-            known = words[value] = Keyword(value[1:]) if value[:1] == "\x02" else value
-        return known
-    if kind is list:
-        if depth > DEEPEST:
-            raise ValueError("deep")
-        for at, item in enumerate(value):
-            if type(item) in (str, list, dict):
-                value[at] = _value(item, nested, words, depth + 1)
-        return value
-    if kind is dict:
-        if depth > DEEPEST:
-            raise ValueError("deep")
-        items = [_value(item, nested, words, depth + 1) for item in value[""]]
-        if len(items) % 2:
-            raise ValueError("odd")
+def _plain(value: Any, depth: int) -> Any:
+    """Return the value with its maps as dict."""
+    if depth > DEEPEST:
+        raise ValueError("deep")
+    if type(value) is list:
+        return [_plain(item, depth + 1) if type(item) in (list, dict) else item for item in value]
+    if type(value) is dict:
+        items = [_plain(item, depth + 1) for item in value[""]]
         return {frozen(k): v for k, v in zip(items[::2], items[1::2], strict=True)}
     return value

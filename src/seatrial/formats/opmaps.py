@@ -60,4 +60,3 @@ def _is_transaction(value: Any) -> bool:
         and bool(value)
         and all(isinstance(m, list) and len(m) == 3 and isinstance(m[0], str) and m[0] in _KINDS for m in value)
     )
-

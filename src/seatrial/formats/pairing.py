@@ -22,7 +22,7 @@ class Event(NamedTuple):
     f: str
     value: Any
     time: int | None = None
-    index: int | None = None
+    number: int | None = None  # the index that the file gives it
     error: str = ""
     line: int = 0
     key: Any = NO_KEY  # the object it is about, where the format names it apart from the value
@@ -45,7 +45,6 @@ class Pairing:
         notes = tuple(_note(at, e) for at, e in enumerate(events) if e.process == NEMESIS)
         if clients and all(e.type != "invoke" for _, e in clients):
             ops = [_alone(number, e, len(clients)) for number, (_, e) in enumerate(clients)]
-            self.problems.append("there are no invocations: only the order within a process is known")
             more["realtime"] = False
         else:
             ops = self._paired(clients)
@@ -149,7 +148,7 @@ def _note(at: int, event: Event) -> RecordedOp:
 
 def _in_order(events: list[Event]) -> list[Event]:
     """Return the events by their index where each has one of its own, else as they stand in the file."""
-    numbers = [e.index for e in events]
+    numbers = [e.number for e in events]
     if not all(type(n) is int for n in numbers) or len(set(numbers)) != len(numbers):
         return events
-    return sorted(events, key=lambda e: e.index or 0)
+    return sorted(events, key=lambda e: e.number or 0)

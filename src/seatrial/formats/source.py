@@ -18,6 +18,7 @@ class Source:
 
     name: str
     chunks: Iterable[bytes]
+    ended: bool = True  # whether the last line that `lines` gave had its newline
     _kept: list[bytes] = field(default_factory=list)
     _rest: Iterator[bytes] | None = None
 
@@ -31,7 +32,7 @@ class Source:
             self._kept.append(chunk)
         return b"".join(self._kept)
 
-    def bytes(self) -> Iterator[bytes]:
+    def take(self) -> Iterator[bytes]:
         """Yield the chunks."""
         rest = self._iterator()
         kept, self._kept = self._kept, []
@@ -41,7 +42,7 @@ class Source:
     def text(self) -> Iterator[str]:
         """Yield the chunks as text. Raises UsageError with the offset of the first byte that is not UTF-8."""
         decoder, seen = codecs.getincrementaldecoder("utf-8")(), 0
-        for chunk in self.bytes():
+        for chunk in self.take():
             yield self._decode(decoder, chunk, seen)
             seen += len(chunk)
         yield self._decode(decoder, b"", seen, last=True)
@@ -76,7 +77,8 @@ class Source:
         number = 0
         for block in self.blocks():
             lines = block.split("\n")
-            if not lines[-1]:
+            self.ended = not lines[-1]
+            if self.ended:
                 lines.pop()
             for line in lines:
                 number += 1
