@@ -93,6 +93,7 @@ def series(root: Path, label: str, count: int) -> Tally:
     return tally
 
 
+@pytest.mark.proves("S2P-8", "S3-8", "S3-119", "H-21")
 @pytest.mark.real
 def test_twenty_kills_of_the_conductor_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tally = series(tmp_path, "twenty", 20)

@@ -379,13 +379,13 @@ def test_a_journal_on_a_full_disk_ends_the_run_and_nothing_else() -> None:
 
 
 def test_events_that_could_not_be_written_are_written_in_order_when_there_is_room_again() -> None:
-    trial = FakeTrial()
+    trial = harmed()
     script: dict[str, object] = {}
     trial.script = script  # type: ignore[assignment]
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(5.0, script.__setitem__, "emit", OSError(errno.ENOSPC, "No space left on device"))
+        loop.call_later(4.0, script.__setitem__, "emit", OSError(errno.ENOSPC, "No space left on device"))
         trial.crew.script = {"calm": script.clear}
         await trial.run()
 

@@ -22,11 +22,13 @@ class FaultLife:
 
     touched: the harm may be in, so it must be healed. unhealed: why it is not known to be gone; "" when it is, or
     never was in. outcome: whose failure that is. step: what it is doing now. trouble: what broke last.
+    called_off: whether the faults were called off, for a step that swallowed its cancellation.
     """
 
     planned: PlannedFault
     world: FaultWorld
     step_bound_s: float
+    called_off: Callable[[], bool] = lambda: False
     touched: bool = False
     unhealed: str = ""
     outcome: str = "inconclusive"
@@ -40,10 +42,10 @@ class FaultLife:
             return
         self.touched = True
         self.say("injecting")
-        if not await self._do("inject", "injected", fault.inject):
+        if not await self._do("inject", "injected", fault.inject) or self.called_off():
             return
         injected_ns = clock.now_ns()
-        if await self._do("verify", "verified", fault.verify) and fault.HOLDS:
+        if await self._do("verify", "verified", fault.verify) and fault.HOLDS and not self.called_off():
             self.step = "hold"
             await clock.sleep(max(0.0, self.planned.hold_s - (clock.now_ns() - injected_ns) / NS))
 

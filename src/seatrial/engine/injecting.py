@@ -54,7 +54,7 @@ class Injector:
     def begin(self, drive_ns: int) -> None:
         """Write down every planned fault, due from the moment that drive began, and start waiting for the triggers."""
         for planned in self.base.plan.faults:
-            life = FaultLife(planned, self.base, self.step_bound_s)
+            life = FaultLife(planned, self.base, self.step_bound_s, self._calmed.is_set)
             due_s = planned.trigger.at_s if planned.trigger.kind == "at" else 0.0
             life.say("planned", t_ns=drive_ns + int(due_s * NS), params=planned.params)
             self._lives[planned.id] = life
