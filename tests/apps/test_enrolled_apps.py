@@ -54,7 +54,7 @@ def lost_by_hand(folder: Path) -> set[str]:
     return lost
 
 
-@pytest.mark.proves("S0-37", "S1-14", "S3-40")
+@pytest.mark.proves("S0-1", "S0-37", "S0-57", "S1-14", "S3-38", "S3-39")
 def test_radicale_passes_under_kill_pause_and_cut(tmp_path: Path) -> None:
     done = trial(tmp_path, "radicale", "default", "length=45s", "rate=20/s")
     assert_green(done)
@@ -71,6 +71,7 @@ def test_moto_loses_everything_at_a_restart(tmp_path: Path) -> None:
     assert int(durability.figures["lost"]) == len(lost_by_hand(done.folder))
 
 
+@pytest.mark.proves("S0-37", "H-6")
 def test_redis_with_its_own_persistence_loses_acknowledged_writes_and_they_are_counted_exactly(tmp_path: Path) -> None:
     done = trial(tmp_path, "redis", "kill")
     assert_lost_data(done)
@@ -89,10 +90,12 @@ def test_mosquitto_loses_retained_messages_when_killed(tmp_path: Path) -> None:
     assert int(done.check("durability").figures["lost"]) == len(lost_by_hand(done.folder)) > 0
 
 
+@pytest.mark.proves("S2-29")
 def test_mosquitto_keeps_them_over_a_clean_stop(tmp_path: Path) -> None:
     assert_green(trial(tmp_path, "mosquitto", "default"))
 
 
+@pytest.mark.proves("S2-29")
 def test_nats_jetstream_keeps_acknowledged_puts_when_killed(tmp_path: Path) -> None:
     assert_green(trial(tmp_path, "nats", "default"))
 
@@ -108,7 +111,7 @@ def test_changedetection_ignores_sigterm_and_the_finding_says_so(tmp_path: Path)
     assert done.verdict.teardown.clean
 
 
-@pytest.mark.proves("S4-29")
+@pytest.mark.proves("S3-78", "S4-29")
 def test_a_baseline_that_cannot_be_installed_is_its_own_outcome(tmp_path: Path) -> None:
     app = tmp_path / "radicale"
     shutil.copytree(ROOT / "apps" / "radicale", app)

@@ -72,6 +72,7 @@ def working_in(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.proves("S3P-20")
 @pytest.mark.real
 def test_two_processes_that_fill_at_once_share_one_installation(tmp_path: Path) -> None:
     root = tmp_path / "cache"

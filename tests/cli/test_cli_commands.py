@@ -86,6 +86,7 @@ def test_what_the_user_got_wrong_is_64_and_one_clear_text(shop: Path, arguments,
     assert not (shop / "runs").exists()
 
 
+@pytest.mark.proves("S3P-18")
 def test_plan_in_words(shop: Path) -> None:
     told = seatrial("plan", "shop", "--seed", "4", "--set", "users=9", cwd=shop)
     assert told.returncode == 0, told.stderr
@@ -119,6 +120,7 @@ def test_a_seed_is_chosen_and_said_first(shop: Path) -> None:
     assert said[0] != said[1]
 
 
+@pytest.mark.proves("S3P-18", "H-5")
 def test_plan_says_what_cannot_be_done_here(shop: Path) -> None:
     app = shop / "apps/shop/app.toml"
     app.write_text(app.read_text().replace('provider = "path"', 'provider = "npm"'))
@@ -153,6 +155,7 @@ def test_checks_lists_all_with_limits_and_needs(tmp_path: Path) -> None:
     assert all(f"{one['kind']}  {one['summary']}" in text for one in listed)
 
 
+@pytest.mark.proves("S0-62", "S0-63")
 def test_every_kind_in_the_tables_can_be_loaded_and_names_itself() -> None:
     for kind, fault in kinds.faults().items():
         assert kind == fault.KIND
@@ -209,6 +212,7 @@ def test_nothing_runs_and_nothing_is_left(tmp_path: Path) -> None:
     assert (healed.returncode, healed.stdout) == (0, "nothing to heal\n")
 
 
+@pytest.mark.proves("H-1")
 def test_our_own_bug_is_70_with_a_short_text_and_a_saved_traceback(tmp_path, monkeypatch, capsys) -> None:
     from seatrial.cli import main
 

@@ -34,6 +34,7 @@ def left(tmp_path: Path) -> RunFolder:
     return folder
 
 
+@pytest.mark.proves("S3-119", "H-21")
 def test_ps_shows_a_dead_run_and_heal_undoes_it(left: RunFolder, tmp_path: Path) -> None:
     (row,) = json.loads(seatrial("ps", "--json", cwd=tmp_path).stdout)["runs"]
     assert row == {"run": left.name, "state": "dead", "open": ["folder data of web"]}

@@ -54,6 +54,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.proves("S3-138")
 def test_it_is_green_as_it_is_and_can_be_judged_reported_and_replayed(shop: Path) -> None:
     done = seatrial("run", "shop", "--seed", "3", cwd=shop)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -110,6 +111,7 @@ def test_an_answer_before_the_write_turns_it_red(shop: Path) -> None:
     assert durability["evidence"]
 
 
+@pytest.mark.proves("S1-2", "S1-37")
 def test_from_python_and_in_pytest(shop: Path, seatrial_run) -> None:
     from seatrial import Scenario
 
@@ -146,6 +148,7 @@ def test_what_is_not_green_fails_the_test_with_its_reasons(shop: Path, seatrial_
         seatrial_run("shop", "quick", rate="3")
 
 
+@pytest.mark.proves("S3-7")
 def test_ctrl_c_heals_tears_down_and_still_gives_a_verdict(shop: Path) -> None:
     command = [sys.executable, "-m", "seatrial", "run", "shop", "--seed", "3"]
     with subprocess.Popen(command, cwd=shop, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as going:

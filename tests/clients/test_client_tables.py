@@ -143,6 +143,7 @@ def test_a_good_status_that_was_not_expected_is_uncertain() -> None:
     assert (caught.value.code, caught.value.certain) == ("status-200", False)
 
 
+@pytest.mark.proves("S1P-21", "S3-43")
 def test_content_checks() -> None:
     page = Response(200, [(b"Content-Type", b"application/json")], b'{"items": [{"name": "a"}], "token": "t-1"}')
     page.expect().expect_contains('"name"').expect_json("items.0.name", "a").reject_placeholder(

@@ -19,6 +19,7 @@ def tables(module) -> list[type[BaseModel]]:
     return [v for v in found if v.__module__ == module.__name__ and v.model_fields]
 
 
+@pytest.mark.proves("S3P-5")
 @pytest.mark.parametrize(
     ("doc", "table"),
     [("app-toml.md", t) for t in tables(app)] + [("scenario.md", t) for t in [*tables(scenario), knobs.KnobTable]],

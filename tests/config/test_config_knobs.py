@@ -33,6 +33,7 @@ kind = "durability"
 relaxed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.proves("S0-58")
 @relaxed
 @given(users=st.integers(-5, 200))
 def test_a_count_is_in_range_or_refused(files, users) -> None:
@@ -146,6 +147,7 @@ def test_latency_objectives(quantile, sign, ms, phase, space) -> None:
     assert made.params.get("phase", "") == phase.strip()
 
 
+@pytest.mark.proves("S1P-7")
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=20))
 def test_any_other_text_is_refused_with_a_reason(text) -> None:

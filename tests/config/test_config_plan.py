@@ -173,7 +173,7 @@ def everything(files):
     return files
 
 
-@pytest.mark.proves("S0-56", "S0-61", "H-15")
+@pytest.mark.proves("S0-56", "S0-61")
 def test_every_field_of_the_plan_is_reachable(everything) -> None:
     plan = everything.plan(seed=5)
     assert (plan.app, plan.scenario, plan.runtime, plan.seed) == ("shop", "default", "process", 5)
@@ -253,7 +253,7 @@ def test_objectives_become_checks_with_limits(everything) -> None:
     assert checks["memory"].level == "report"
 
 
-@pytest.mark.proves("S0P-24", "H-15")
+@pytest.mark.proves("S0P-24")
 def test_knobs_carry_value_and_origin(everything) -> None:
     plan = everything.plan(sets={"storm": "3s,3s"})
     assert {k.name: (k.value, k.origin) for k in plan.knobs} == {

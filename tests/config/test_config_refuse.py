@@ -9,7 +9,7 @@ from seatrial.config.refuse import lacking
 SCN = "shop/scenarios/default.toml"
 
 
-@pytest.mark.proves("S0P-22", "S0P-24")
+@pytest.mark.proves("S0P-22", "S0P-24", "H-5")
 @pytest.mark.parametrize(
     ("old", "new", "key", "holds"),
     [
@@ -57,6 +57,7 @@ def test_allowed_overlap_is_planned(bend) -> None:
     assert len(bend("scenario", "", overlap).plan().faults) == 2
 
 
+@pytest.mark.proves("H-5")
 @pytest.mark.parametrize(
     ("which", "old", "new", "check", "why"),
     [
@@ -89,6 +90,7 @@ def test_a_check_that_nothing_exercises_is_refused(bend, which, old, new, check,
     assert any(f"{check}" in line and why in line for line in lines), lines
 
 
+@pytest.mark.proves("S1P-8")
 @pytest.mark.parametrize("how", ["none", "report"])
 def test_a_plan_without_a_gate_is_refused(files, how) -> None:
     text = (files.folder / "scenarios/default.toml").read_text()

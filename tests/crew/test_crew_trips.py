@@ -25,7 +25,7 @@ pytestmark = pytest.mark.real
 NS = 1_000_000_000
 
 
-@pytest.mark.proves("S0-14", "S0-16", "S0-18", "S1P-22", "H-7")
+@pytest.mark.proves("S0-14", "S0-16", "S0-18", "S1-10", "S1P-4", "S1P-22", "H-7")
 def test_every_row_is_a_request_and_every_arrival_a_row_at_its_intended_time(tmp_path: Path) -> None:
     with wire(tmp_path) as server:
         journey = trip(tmp_path, server.port, workers=2, users=5, arrivals=Arrivals(rate=100.5), length_s=2)
@@ -49,7 +49,7 @@ def test_every_row_is_a_request_and_every_arrival_a_row_at_its_intended_time(tmp
     assert np.median([s.lag_p50_ns for s in stats if s.arrivals]) < 5_000_000
 
 
-@pytest.mark.proves("S0P-31")
+@pytest.mark.proves("S0P-13", "S3-42")
 def test_what_was_written_is_read_back_and_only_own_keys_are_marked_owned(tmp_path: Path) -> None:
     with wire(tmp_path) as server:
         journey = trip(tmp_path, server.port, hot_share=0.4, hot_keys=3, arrivals=Arrivals(rate=150))
@@ -96,7 +96,7 @@ def test_a_connection_that_the_server_closed_while_idle_costs_nothing(tmp_path: 
     assert {r["outcome"] for r in driven} == {OpOutcome.OK}
 
 
-@pytest.mark.proves("H-7")
+@pytest.mark.proves("S1P-2", "H-7")
 def test_a_freeze_of_two_seconds_is_measured_from_the_intended_start(tmp_path: Path) -> None:
     times: list[int] = []
     with wire(tmp_path) as server:
@@ -268,6 +268,7 @@ def test_arrivals_that_no_user_was_free_for_are_counted_and_written_down_as_neve
     assert quiet.detail["never_sent"] == counts[OpOutcome.FAIL, "never-sent"]
 
 
+@pytest.mark.proves("S0-48")
 def test_what_is_in_flight_at_the_bound_is_named_and_ends_unknown(tmp_path: Path) -> None:
     journey = trip(tmp_path, 1, module=SLOW % 60, users=2, length_s=0.5, arrivals=Arrivals(rate=2), timeout_s=0.5)
     assert sail(journey, calm_s=1.0) == ["worker 0: user 0: nap"]

@@ -103,7 +103,7 @@ def played(play: Callable[[Rig], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.proves("S1-17", "S1P-12")
+@pytest.mark.proves("S0-27", "S1-16", "S1-17", "S1P-12")
 @EVERY
 def test_whole_life_is_measured_and_the_app_sees_nothing_of_it(kind: type[LinkFault], params: dict[str, Any]) -> None:
     async def play(one: Rig) -> None:

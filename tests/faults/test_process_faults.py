@@ -70,8 +70,8 @@ async def until(holds: Callable[[], object], within_s: float = 5.0) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.proves("S0-24", "S0-26", "S0P-20", "S1P-12")
 @pytest.mark.parametrize("kind", ALL, ids=lambda k: k.KIND)
-@pytest.mark.proves("S0-24", "S0-26")
 def test_every_fault_bites_heals_and_leaves_nothing(rig: Rig, kind: type[Any]) -> None:
     async def main() -> tuple[dict[str, Any], dict[str, Any]]:
         async with rig.deployed(rig.server()) as d:

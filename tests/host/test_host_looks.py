@@ -47,6 +47,7 @@ def test_any_mark_is_read_back_from_a_process(tag: str) -> None:
         child.wait()
 
 
+@pytest.mark.proves("S2P-11")
 def test_a_zombie_is_dead_and_a_pid_with_another_start_is_a_stranger() -> None:
     child = subprocess.Popen(["sleep", "600"])
     ticks = proc.start_ticks(child.pid)

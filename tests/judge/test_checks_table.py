@@ -146,6 +146,7 @@ TABLE: list[tuple[str, Change, Outcome]] = [
 ]
 
 
+@pytest.mark.proves("S0-36", "S0-39", "S1-23", "S1-24", "S2-41", "S2P-12")
 @pytest.mark.parametrize(("name", "change", "outcome"), TABLE, ids=[f"{i}-{n}" for i, (n, _, _) in enumerate(TABLE)])
 def test_a_changed_run_comes_out_as_it_must(name: str, change: Change, outcome: Outcome) -> None:
     finding = judged(name, change(healthy()))
@@ -162,12 +163,13 @@ def test_a_healthy_run_passes(name: str) -> None:
     assert finding.examined >= finding.required >= 1
 
 
-@pytest.mark.proves("S0-46", "H-2")
+@pytest.mark.proves("S0-46", "S1P-6", "H-2")
 @pytest.mark.parametrize("name", CHECKS_OF_PLAN)
 def test_nothing_at_all_is_never_a_pass(name: str) -> None:
     assert judged(name, no_history()).outcome is NOT_TESTED
 
 
+@pytest.mark.proves("S0-62")
 def test_each_kind_of_check_is_in_the_table_of_this_test() -> None:
     assert {kind for kind, _ in CHECKS_OF_PLAN.values()} == set(CHECKS)
     failing = {CHECKS_OF_PLAN[name][0] for name, _, outcome in TABLE if outcome is FAIL}
@@ -201,6 +203,7 @@ def test_a_lost_write_names_the_op_the_fault_and_the_time() -> None:
     assert any(name.startswith("harmed_by:") for name in finding.figures)
 
 
+@pytest.mark.proves("H-3")
 def test_an_outage_is_split_at_the_end_of_the_fault_window() -> None:
     """Dead from the fault until 10 s after it: with 5 s to settle, 5 s of the gap lie outside."""
     finding = judged("availability", spoil_probes(healthy(), "", [(at(9.9), at(22))]))

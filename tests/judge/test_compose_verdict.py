@@ -67,7 +67,7 @@ def replaced(history: History, kind: type, **fields: Any) -> History:
     )
 
 
-@pytest.mark.proves("S3P-4", "H-2")
+@pytest.mark.proves("H-2")
 def test_a_healthy_run_passes_and_every_check_proved_itself() -> None:
     found = ruled(healthy())
     assert found.outcome is PASS
@@ -91,6 +91,7 @@ def test_the_reason_names_the_check_that_decided() -> None:
     assert found.reason.startswith("durability: 1 lost")
 
 
+@pytest.mark.proves("S0-41", "S1P-8")
 def test_a_report_level_check_decides_nothing_and_without_gates_nothing_passes() -> None:
     found = ruled(lossy(healthy()), only("durability", level="report"))
     assert outcome_of(found, "durability") is FAIL
@@ -136,6 +137,7 @@ def test_an_unknown_kind_and_a_bad_parameter_are_inconclusive() -> None:
     assert [f.outcome for f in found] == [INCONCLUSIVE, INCONCLUSIVE]
 
 
+@pytest.mark.proves("S0-42", "S1-26")
 @pytest.mark.parametrize("name", ["durability", "session", "availability", "recovery"])
 def test_a_fault_that_did_not_bite_makes_its_checks_not_tested(name: str) -> None:
     history = healthy()
@@ -146,6 +148,7 @@ def test_a_fault_that_did_not_bite_makes_its_checks_not_tested(name: str) -> Non
     assert next(f for f in found.faults if f.id == "f2").reason == "did not bite"
 
 
+@pytest.mark.proves("S1-26")
 def test_a_planned_fault_that_the_history_never_heard_of_counts_as_not_bitten() -> None:
     found = ruled(without_f2(healthy()), only("durability"))
     assert found.outcome is NOT_TESTED
@@ -172,7 +175,7 @@ def test_the_lag_bound_follows_the_latency_limit() -> None:
     assert ruled(late, tight).outcome is INCONCLUSIVE
 
 
-@pytest.mark.proves("H-17")
+@pytest.mark.proves("S3-115", "H-17")
 @pytest.mark.parametrize(
     ("sample", "kind"),
     [
@@ -214,6 +217,7 @@ def test_stages_that_failed_did_not_end_or_never_began_decide() -> None:
     assert ruled(healthy(), more).outcome is NOT_TESTED
 
 
+@pytest.mark.proves("S3-9")
 def test_residue_fails_the_run_and_no_listing_is_not_tested() -> None:
     dirty = having(healthy(), Residue(t_ns=at(48), clean=False, items=("process 7",)))
     assert ruled(dirty, only("durability")).reason == "teardown: left behind: process 7"
@@ -295,6 +299,7 @@ def test_merging_is_commutative_associative_and_idempotent(
         assert left is right is merge(one + other + third)
 
 
+@pytest.mark.proves("S3P-4", "H-1")
 @given(outcomes=st.lists(OUTCOMES, min_size=1))
 def test_only_passes_merge_to_a_pass(outcomes: list[Outcome]) -> None:
     assert (merge(outcomes) is PASS) == (set(outcomes) == {PASS})
@@ -302,6 +307,7 @@ def test_only_passes_merge_to_a_pass(outcomes: list[Outcome]) -> None:
     assert SEVERITY.index(merge(outcomes)) == max(SEVERITY.index(o) for o in outcomes)
 
 
+@pytest.mark.proves("S1P-4")
 def test_ops_that_hang_after_the_end_fail_the_accounting() -> None:
     outcome = healthy().ops.outcome.copy()
     outcome[4] = OpOutcome.IN_FLIGHT

@@ -24,6 +24,7 @@ def judge(kind: str, history: History, **params: object) -> Finding:
     return check.judge(history, complete(check, params))
 
 
+@pytest.mark.proves("H-6")
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=150, deadline=None)
 @given(seed=SEEDS)
@@ -32,6 +33,7 @@ def test_a_history_of_a_correct_store_never_fails(kind: str, seed: int) -> None:
     assert finding.outcome in (Outcome.PASS, Outcome.NOT_TESTED), (finding.reason, finding.evidence)
 
 
+@pytest.mark.proves("H-6")
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=80, deadline=None)
 @given(seed=SEEDS, plant_seed=SEEDS)

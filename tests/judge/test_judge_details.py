@@ -141,6 +141,7 @@ def test_collections(steps: Any, outcome: Outcome, found: dict[str, int]) -> Non
     assert (finding.outcome, harms(finding)) == (outcome, found)
 
 
+@pytest.mark.proves("S0-19", "S0P-49")
 def test_hot_keys_and_keys_of_two_writers_are_held_against_phantoms_only() -> None:
     hot = (("w", OK, "1", 0, Flag.HOT), ("w", OK, "2", 1, Flag.HOT), ("R", OK, "1", 0, Flag.HOT))
     shared = (W1, ("w", OK, "2", 1), ("R", OK, "1"))
@@ -176,6 +177,7 @@ def probed(*answers: tuple[float, bool], fault: tuple[float, float] = (10.0, 20.
     return no_history().with_events(tuple(events))
 
 
+@pytest.mark.proves("H-3")
 @pytest.mark.parametrize(
     ("first_good", "took", "outcome"),
     [(20.0, 0.001, PASS), (25.0, 5.001, PASS), (55.0, 35.001, FAIL), (99.0, None, FAIL)],
@@ -247,7 +249,7 @@ def samples(values: Any, every_s: float = 10.0) -> History:
     return History(ops=no_ops(), events=events)
 
 
-@pytest.mark.proves("S0P-2")
+@pytest.mark.proves("S0-35", "S0P-2", "S1-29")
 def test_noise_with_a_warm_up_is_no_leak_and_a_slow_leak_in_it_is_found() -> None:
     rng = np.random.default_rng(5)
     leaks = 0

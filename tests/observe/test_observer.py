@@ -156,6 +156,7 @@ def test_the_rate_is_exact_and_slow_answers_do_not_delay_the_next_probe(ship: Sh
     assert {sample.status for sample in samples if sample.probe == "port"} == {0}
 
 
+@pytest.mark.proves("S2P-9", "S3-103")
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
@@ -203,7 +204,7 @@ def test_a_frozen_and_a_dead_server_are_noticed_and_timed(ship: Ship) -> None:
     assert all(0.3 * NS <= latency < 0.45 * NS for latency in timed_out)
 
 
-@pytest.mark.proves("H-17")
+@pytest.mark.proves("S1-20", "S3-115", "H-17")
 def test_samples_are_of_the_whole_tree_and_of_the_host(ship: Ship) -> None:
     observe(ship, plan(probe()), lambda observer: _rest(2.2))
     events = read(ship.folder, "samples.jsonl")

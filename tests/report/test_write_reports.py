@@ -15,7 +15,6 @@ from seatrial.report.schema import read_verdict
 from seatrial.report.write import replace_file, write_reports, write_verdict
 
 
-@pytest.mark.proves("S1-42")
 def test_writes_all_and_the_same_again(tmp_path: Path) -> None:
     arguments = (tmp_path, samples.verdict(), samples.plan(), samples.history())
     paths = write_reports(*arguments)
@@ -26,6 +25,7 @@ def test_writes_all_and_the_same_again(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.md"]
 
 
+@pytest.mark.proves("S3P-3")
 def test_reports_do_not_change_what_they_are_given(tmp_path: Path) -> None:
     verdict, history = samples.verdict(), samples.history()
     for column in ("intended_ns", "ended_ns", "outcome"):

@@ -34,6 +34,7 @@ def claims(rig: Rig, process: Process, root: Path, version: str = "1.2.3") -> li
     return asyncio.run(main())
 
 
+@pytest.mark.proves("S3-14")
 @pytest.mark.parametrize(
     "identity",
     [
@@ -51,6 +52,7 @@ def test_the_app_says_its_version_in_every_way(rig: Rig, identity: Identity) -> 
     assert [(c.source, c.ok) for c in found] == [("runtime", True), ("runtime", True), ("app", True)]
 
 
+@pytest.mark.proves("S3-14")
 def test_another_version_is_a_claim_that_does_not_hold(rig: Rig) -> None:
     identity = Identity(kind="http", artefact="srv", port="http", pattern=r"hello (\S+)")
     app = claims(rig, rig.server(artefact="srv", identity=identity), rig.app, version="1.2.4")[-1]

@@ -60,6 +60,7 @@ async def until(holds: Callable[[], object], within_s: float = 5.0) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.proves("S3-8")
 def test_a_server_is_started_used_stopped_and_nothing_is_left(rig: Rig) -> None:
     async def main() -> None:
         async with rig.deployed(rig.server()) as d:
@@ -174,6 +175,7 @@ def test_exit_before_ready_is_noticed_at_once_with_code_and_log(rig: Rig) -> Non
     asyncio.run(main())
 
 
+@pytest.mark.proves("S2-38", "S3-113")
 def test_never_ready_says_what_was_seen_and_the_last_log_line(rig: Rig) -> None:
     async def main() -> None:
         ready = Ready(kind="http", port="http", path="/busy", within_s=0.6)
@@ -186,6 +188,7 @@ def test_never_ready_says_what_was_seen_and_the_last_log_line(rig: Rig) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.proves("S3-104")
 @pytest.mark.parametrize(
     ("ready", "said"),
     [
@@ -209,6 +212,7 @@ def test_every_kind_of_readiness_can_fail(rig: Rig, ready: Ready, said: str) -> 
     asyncio.run(main())
 
 
+@pytest.mark.proves("S3-104")
 @pytest.mark.parametrize(
     "ready",
     [
@@ -242,6 +246,7 @@ def test_a_port_that_is_taken_before_the_start_is_named_with_its_owner(rig: Rig)
     asyncio.run(main())
 
 
+@pytest.mark.proves("S2P-10")
 def test_a_foreign_server_on_the_port_is_not_mistaken_for_ours(rig: Rig) -> None:
     """The app starts but never listens; somebody else answers 200 on its port."""
 
@@ -289,6 +294,7 @@ def test_commands_that_cannot_be_started(rig: Rig) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.proves("S3-101")
 def test_setup_runs_once_and_its_failure_is_told(rig: Rig) -> None:
     async def main() -> None:
         mark = ("sh", "-c", "echo x >> {{ data }}/setup; echo done")
@@ -385,6 +391,7 @@ def test_freeze_stops_every_process_and_thaw_lets_them_go_on(rig: Rig, grouped: 
     asyncio.run(main())
 
 
+@pytest.mark.proves("S0P-26")
 def test_a_flood_of_log_is_bounded_and_said(rig: Rig) -> None:
     async def main() -> None:
         flood = "print('first words', flush=True)\nwhile True: print('x' * 1000)"

@@ -45,6 +45,7 @@ def test_a_new_run_has_its_folders_and_is_the_latest(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == [run.name, later.name, "latest"]
 
 
+@pytest.mark.proves("S0P-23", "S3P-13")
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         runs = list(pool.map(lambda _: create(tmp_path), range(40)))
