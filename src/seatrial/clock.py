@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import time
 from typing import Protocol
@@ -41,6 +40,8 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the running event loop."""
+        import asyncio  # only who waits needs it: a command that judges a file must start fast
+
         await asyncio.sleep(seconds)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from seatrial.errors import Mistake, UsageError
 from seatrial.formats.sessions import INITIAL, Mop, Sessions, Transaction
 from seatrial.formats.source import Source
-from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded
+from seatrial.history.words import OpOutcome
 
 _LITTLE = struct.Struct("<q")
 _DBCOP_OP = struct.Struct("<BqqB")

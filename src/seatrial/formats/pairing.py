@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from seatrial.formats.source import Wrongs
-from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded, RecordedOp
+from seatrial.history.words import OpOutcome
 
 TYPES = {"invoke": None, "ok": OpOutcome.OK, "fail": OpOutcome.FAIL, "info": OpOutcome.UNKNOWN}
 NEMESIS = "nemesis"

@@ -10,8 +10,8 @@ import re
 
 from seatrial.formats.sessions import Sessions, Transaction
 from seatrial.formats.source import Source, Wrongs
-from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded
+from seatrial.history.words import OpOutcome
 
 ABORTED = -1
 _CALL = re.compile(r"\s*([rw])\(\s*(-?\d+)\s*,\s*(-?\d+)\s*,\s*(-?\d+)\s*,\s*(-?\d+)\s*\)\s*")

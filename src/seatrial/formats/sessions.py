@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded, RecordedOp
+from seatrial.history.words import OpOutcome
 
 Mop = list[Any]  # [kind, key, value], kind "r" or "w"
 INITIAL = 0

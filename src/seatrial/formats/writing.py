@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from seatrial.formats.pairing import NEMESIS
-from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded, RecordedOp
+from seatrial.history.words import OpOutcome
 
 _TYPES = {OpOutcome.OK: "ok", OpOutcome.FAIL: "fail", OpOutcome.UNKNOWN: "info"}
 _KINDS = ("r", "w", "append")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.history.ops import OpOutcome
+from seatrial.history.words import OpOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
