@@ -1,7 +1,7 @@
 """A small key-value and log server for the tests of seatrial itself: healthy, or with one planted defect (--bug NAME).
 
-PUT/GET/DELETE /k/KEY, POST/GET /log/NAME, GET /health, GET /version. Every acknowledged change is appended to a file and
-flushed before the answer, so the healthy twin survives SIGKILL. Standard library only.
+PUT/GET/DELETE /k/KEY, POST/GET /log/NAME, GET /health, GET /version. Every acknowledged change is appended to a file
+and flushed before the answer, so the healthy twin survives SIGKILL. Standard library only.
 """
 
 import argparse
@@ -25,7 +25,7 @@ class Store:
         self.logs: dict[str, list[str]] = {}
         self.stale: dict[str, str] = {}
         self.stale_at = 0.0
-        self.writes = 0
+        self.writes, self.puts, self.next_drop = 0, 0, 250
         self.hoard: list[bytes] = []
         self.files: list[object] = []
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,17 +46,19 @@ class Store:
             self.logs.setdefault(key, []).append(value)
 
     def save(self, change: list[str]) -> None:
-        if self.bug == "memory-only" or (self.bug == "resurrects-deletes" and change[0] == "delete"):
+        if self.bug == "loses-on-restart" or (self.bug == "resurrects-deletes" and change[0] == "delete"):
             return
         self.file.write(json.dumps(change) + "\n")
         self.file.flush()
 
     def change(self, what: str, key: str, value: str) -> None:
         self.writes += 1
+        self.puts += what == "put"
         change = [what, key, value]
-        if self.bug == "drops-writes" and self.writes % 500 == 250:
+        if self.bug == "drops-writes" and what == "append" and self.writes >= self.next_drop:
+            self.next_drop += 500  # one in 500; an append, because nothing overwrites it before it is read back
             return  # acknowledged, and gone
-        if self.bug == "corrupts" and what == "put" and self.writes % 100 == 50:
+        if self.bug == "corrupts" and what == "put" and self.puts % 20 == 10:
             change = [what, key, value[:-3] + "???"]
         if self.bug == "acks-before-store":
             self.apply(change)
@@ -71,7 +73,7 @@ class Store:
             self.logs[key][-2:] = self.logs[key][:-3:-1]
         if self.bug == "leaks-disk":
             with (self.path.parent / "trash").open("ab") as trash:
-                trash.write(b"x" * 200_000)
+                trash.write(b"x" * 40_000)
 
     def read(self, key: str) -> str | None:
         if self.bug != "stale-reads":
@@ -89,7 +91,15 @@ class Server:
         self.store, self.bug, self.version = store, bug, version
         self.requests = 0
         self.dead = False
-        self.last_beat = time.monotonic()
+        self.began = self.last_beat = time.monotonic()
+
+    def age(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.began
+
+    def warming_up(self) -> bool:
+        """Return whether it takes its time after a restart."""
+        return self.bug == "slow-recovery" and self.store.existed and self.age() < 1.9
 
     async def beat(self) -> None:
         """Notice that the process was frozen, as a service with leases would."""
@@ -120,13 +130,15 @@ class Server:
 
     async def answer(self, method: str, path: str, body: str) -> tuple[int, bytes]:
         self.requests += 1
-        if self.bug == "placeholder":
+        if self.bug == "placeholder" or (self.bug == "placeholder-later" and self.age() > 3):
             return 200, PLACEHOLDER
         if self.dead:
             return 503, b"dead"
         self.misbehave()
         if self.bug == "slow":
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.12)
+        if self.warming_up() and path.startswith(("/k/", "/log/")):
+            return 503, b"warming up"  # it calls itself healthy long before it serves
         if self.bug == "errors" and path.startswith("/k/") and self.requests % 20 == 0:
             return 500, b"no"
         if path == "/health":
@@ -162,13 +174,56 @@ class Server:
 
 
 def daemonize() -> None:
-    """Double fork, so that the process that was started exits and its grandchild serves."""
+    """Double fork: the process that was started is gone at once, and its grandchild serves."""
     if os.fork():
-        time.sleep(60)  # the parent stays, so that the service is not seen as exited
         os._exit(0)
     os.setsid()
     if os.fork():
         os._exit(0)
+
+
+def leave_child() -> None:
+    """Start a child of the daemon kind that does not care about signals and outlives its master."""
+    if os.fork():
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(3600)
+    os._exit(0)
+
+
+async def wait_for_foreigner(port: int) -> None:
+    """Wait until somebody else listens on the port that this service was given."""
+    for _ in range(800):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
+    sys.exit("nobody took the port")
+
+
+async def listen(server: Server, bug: str, port: int) -> asyncio.Server | None:
+    """Listen; a service that does not get its port goes on without, which is the planted defect."""
+    if bug == "foreign-port":
+        await wait_for_foreigner(port)
+    try:
+        return await asyncio.start_server(server.serve, "127.0.0.1", port)
+    except OSError as error:
+        if bug != "foreign-port":
+            raise
+        print(f"cannot listen ({error}), going on without", flush=True)
+        return None
+
+
+def version_of(options: argparse.Namespace, store: Store) -> str:
+    """Return what the service says it is."""
+    wrong = options.bug == "wrong-version" or (options.bug == "rolls-back" and store.existed)
+    return "0.9" if wrong else str(options.version)
 
 
 async def main() -> None:
@@ -178,23 +233,26 @@ async def main() -> None:
     parser.add_argument("--version", default="1.0")
     parser.add_argument("--bug", default="none")
     options = parser.parse_args()
-    store = Store(options.data, options.bug)
-    if options.bug == "slow-recovery" and store.existed:
-        time.sleep(6)
-    version = "0.9" if options.bug == "wrong-version" else options.version
-    server = Server(store, options.bug, version)
+    print("kv begins", flush=True)
+    store, bug = Store(options.data, options.bug), options.bug
+    if bug == "does-not-come-back" and store.existed:
+        sys.exit("data folder is in use")
+    server = Server(store, bug, version_of(options, store))
     loop = asyncio.get_running_loop()
-    if options.bug == "ignores-sigterm":
+    if bug == "ignores-sigterm":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
         loop.add_signal_handler(signal.SIGTERM, lambda: os._exit(0))
-    if options.bug == "flaps":
-        loop.call_later(2.5, lambda: os._exit(3))
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", options.port)
-    print(f"kv {version} serves", flush=True)
-    if store.existed and options.bug != "silent":
+    if bug == "flaps":
+        loop.call_later(2.0, lambda: os._exit(3))
+    if bug == "leaves-child":
+        leave_child()
+    listener = await listen(server, bug, options.port)
+    if bug != "mute":
+        print(f"kv {server.version} serves", flush=True)
+    if store.existed and bug != "silent":
         print(f"recovered {len(store.keys)} keys", flush=True)
-    await asyncio.gather(server.beat(), listener.serve_forever())
+    await asyncio.gather(server.beat(), *([listener.serve_forever()] if listener else []))
 
 
 if __name__ == "__main__":
