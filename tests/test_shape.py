@@ -20,7 +20,7 @@ LAYERS = [  # lowest first; names in one row are strangers to each other
     {"crew"},
     {"kinds"},
     {"config", "report"},
-    {"run"},
+    {"run", "judging"},
     {"testing", "scenario"},
     {"cli", "pytest_plugin"},
     {"__main__", "__init__"},

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from seatrial import __version__
+from seatrial.cli.history import history
 from seatrial.errors import EXIT_ENVIRONMENT, EXIT_PASS, EXIT_UNPROVEN
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -212,6 +213,9 @@ def init(name: str) -> int:
     click.echo(str(folder))
     click.echo(f"next: seatrial plan {name}; then seatrial run {name}", err=True)
     return EXIT_PASS
+
+
+cli.add_command(history)
 
 
 def _seed(given: int | None) -> int:
