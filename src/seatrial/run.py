@@ -162,7 +162,7 @@ async def _execute(
             writer.write(event)
 
         site = Site(
-            run=folder.name,
+            run=folder.tag,
             folder=folder.path,
             work=folder.work,
             logs=folder.logs,
@@ -203,7 +203,7 @@ def make_parts(plan: Plan, folder: RunFolder, clock: Clock) -> Parts:
 
 def _left_of_run(folder: RunFolder) -> list[str]:
     """List what the run left anywhere: processes that carry its tag, and whatever the ledger still holds open."""
-    left = undoing.still_there(KillTagged(tag=folder.name))
+    left = undoing.still_there(KillTagged(tag=folder.tag))
     for entry in read_ledger(folder.ledger):
         if entry.undo is not None:
             left += [f"{entry.kind} {entry.name}: {item}" for item in undoing.still_there(entry.undo)]

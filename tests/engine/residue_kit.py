@@ -118,15 +118,25 @@ class Ship:
         stats = proc.all_stats()
         found = proc.descendants({self.process.pid}, stats) | {self.process.pid}
         pids = {pid: stats[pid].start_ticks for pid in found if pid in stats and not stats[pid].dead}
-        return pids | (marks.of_run(self.folder.name) if self.folder else {})
+        return pids | (marks.of_run(self.folder.tag) if self.folder else {})
 
     def wait_stage(self, stage: str, what: str = "begin", within_s: float = 30.0) -> None:
         """Wait until a stage is in the journal."""
-        wait_for(lambda: any(s.stage == stage and s.what == what for s in self.events(StageEvent)), within_s, stage)
+        self._wait(lambda: any(s.stage == stage and s.what == what for s in self.events(StageEvent)), within_s, stage)
 
     def wait_fault(self, fault: str, what: str, within_s: float = 30.0) -> None:
         """Wait until a step of a fault is in the journal; fault: its kind."""
-        wait_for(lambda: any(f.kind == fault and f.what == what for f in self.events(FaultEvent)), within_s, fault)
+        self._wait(lambda: any(f.kind == fault and f.what == what for f in self.events(FaultEvent)), within_s, fault)
+
+    def _wait(self, holds: Callable[[], bool], within_s: float, what: str) -> None:
+        def happened() -> bool:
+            over = self.process.poll() is not None
+            if not holds():
+                assert not over, f"ended with {self.process.returncode} before {what}: {self.said}"
+                return False
+            return True
+
+        wait_for(happened, within_s, what)
 
     def events(self, kind: type) -> list:  # type: ignore[type-arg]
         folder = self.folder
@@ -196,14 +206,14 @@ def residue(ship: Ship, held: set[int] = frozenset()) -> list[str]:  # type: ign
     found += [f"process {proc.describe(pid)}" for pid in _mentioning(str(ship.root))]
     found += [f"mount {line}" for line in _mounts() - ship.mounts if str(ship.root) in line]
     found += [f"in the temporary folder: {path}" for path in _listing(ship.tmp)]
-    found += [f"in the home folder: {path}" for path in _listing(ship.home)]
+    found += [f"in the home folder: {path}" for path in _listing(ship.home) if path.name != ".rustup"]  # pip asks rustc
     inodes = {one.inode: one for one in sockets.listening_sockets()}
     found += [f"still listening: {inodes[inode]}" for inode in held & set(inodes)]
     beside = {".latest", "latest"} | ({ship.folder.name} if ship.folder else set())
     found += [f"beside the run folder: {p}" for p in _listing(ship.runs) if p.name not in beside]
     if ship.folder:
         name = ship.folder.name
-        found += [f"cgroup {path}" for path in _groups(name)]
+        found += [f"cgroup {path}" for path in _groups(ship.folder.tag)]
         found += [
             f"files in {ship.folder.work}" for _ in range(ship.folder.work.exists() and any(ship.folder.work.iterdir()))
         ]

@@ -120,8 +120,10 @@ class Cache:
         self._need_room(job.label, room)
         started = job.clock.now_ns()
         try:
-            folder.mkdir(parents=True)
-            facts = await fill(folder / "tree", job)
+            scratch = folder / "scratch"  # what a killed installer leaves in its temporary folder goes with the fill
+            scratch.mkdir(parents=True)
+            facts = await fill(folder / "tree", dataclasses.replace(job, scratch=scratch))
+            remove(scratch)
             _complete(folder, facts)
         except BaseException as error:
             remove(folder)

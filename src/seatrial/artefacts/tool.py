@@ -39,13 +39,17 @@ class Ran:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a tool works for: label ("radicale 3.9.0"), where to say so, the clock, and the lock to hold on to."""
+    """What a tool works for: label ("radicale 3.9.0"), where to say so, the clock, and the lock to hold on to.
+
+    scratch: the folder for temporary files of the tool; the system's own when it is None.
+    """
 
     label: str
     say: Say
     clock: Clock
     lock: int | None = None
     within_s: float = 1800.0
+    scratch: Path | None = None
 
     def tell(self, text: str) -> None:
         """Say one line of progress."""
@@ -93,7 +97,7 @@ async def run(
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
         pass_fds=() if job.lock is None else (job.lock,),
-        env={**(os.environ if env is None else env), "LC_ALL": "C.UTF-8"},
+        env={**(os.environ if env is None else env), "LC_ALL": "C.UTF-8", **_scratch(job)},
         cwd=cwd,
     )
     output = _Output()
@@ -108,6 +112,10 @@ async def run(
     finally:
         await asyncio.shield(_end(process))
     return Ran(code=code, out="\n".join(output.lines))
+
+
+def _scratch(job: Job) -> dict[str, str]:
+    return {} if job.scratch is None else dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(job.scratch))
 
 
 async def _watch(process: asyncio.subprocess.Process, output: _Output, job: Job, doing: str) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -31,8 +32,8 @@ def run_command(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("seatrial: interrupted", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe went away, which is its right
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):  # a reader went away, which is its right; click makes a SystemExit of it
+        _read_by_nobody()
         return EXIT_PASS
     except InternalError as error:
         return _own_bug(error)
@@ -41,6 +42,24 @@ def run_command(arguments: Sequence[str]) -> int:
         return error.exit_code
     except Exception as error:
         return _own_bug(error)
+
+
+@contextlib.contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Print inside of this when the exit code must not change because the reader of stdout is gone."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError:
+        _read_by_nobody()
+
+
+def _read_by_nobody() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter does not stumble over it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _own_bug(error: BaseException) -> int:

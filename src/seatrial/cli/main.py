@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -221,5 +222,6 @@ cli.add_command(history)
 def _seed(given: int | None) -> int:
     """Return the seed, chosen when it was not given; it is the first line that a person sees."""
     seed = secrets.randbelow(2**31) if given is None else given
-    click.echo(f"seed {seed}", err=True)
+    with contextlib.suppress(OSError):  # nobody reads it
+        click.echo(f"seed {seed}", err=True)
     return seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from seatrial.cli import door
 from seatrial.config.build import Request, make_plan
 from seatrial.config.refuse import lacking
 from seatrial.errors import EXIT_INTERRUPTED, EnvironmentTrouble, Mistake, UsageError
@@ -53,8 +55,9 @@ def run(plan: Plan, out: Path, *, keep_on_fail: bool, as_json: bool) -> int:
 
 
 def say(line: str) -> None:
-    """Write one line of progress to stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Write one line of progress to stderr, when there is somebody to read it."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def say_knobs(plan: Plan) -> None:
@@ -65,14 +68,15 @@ def say_knobs(plan: Plan) -> None:
 
 
 def show_verdict(verdict: Verdict, folder: Path, as_json_: bool) -> int:
-    """Print a verdict and return its exit code."""
-    if as_json_:
-        click.echo(msgspec.json.format(msgspec.json.encode(verdict), indent=1).decode())
-        return verdict.exit_code
-    from seatrial.report.terminal import print_summary
-    from seatrial.store.folder import RunFolder
+    """Print a verdict and return its exit code, also when nobody reads it any more."""
+    with door.reader_may_leave():
+        if as_json_:
+            click.echo(msgspec.json.format(msgspec.json.encode(verdict), indent=1).decode())
+            return verdict.exit_code
+        from seatrial.report.terminal import print_summary
+        from seatrial.store.folder import RunFolder
 
-    print_summary(verdict, RunFolder(folder).read_plan(), folder, sys.stdout)
+        print_summary(verdict, RunFolder(folder).read_plan(), folder, sys.stdout)
     return verdict.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -63,6 +64,15 @@ class RunFolder:
     def name(self) -> str:
         """Return the name of the run."""
         return self.path.name
+
+    @property
+    def tag(self) -> str:
+        """Return what marks everything that the run starts: no other run on this machine has it.
+
+        Names are unique below one folder only, and two runs that shared a tag would end each other's processes.
+        """
+        place = hashlib.blake2b(str(self.path.resolve()).encode(), digest_size=4).hexdigest()
+        return f"{self.name}-{place}"
 
     @property
     def journal(self) -> Path:
