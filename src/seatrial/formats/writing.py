@@ -24,10 +24,10 @@ def events(recorded: Recorded) -> Iterator[dict[str, Any]]:
     last = max((max(op.start, op.end or 0) for op in recorded.ops), default=0) + 1
     for op in reversed(recorded.ops):
         if op.outcome in _TYPES:
-            completed = _event(_TYPES[op.outcome], op, op.value, op.end_ns)
+            completed = _event(_TYPES[op.outcome], op, op.value, op.end_ns, recorded.keyed)
             found.append((following.get(op.process, last) if op.end is None else op.end, -1, completed))
         if recorded.realtime:
-            found.append((op.start, 0, _event("invoke", op, op.arg, op.start_ns)))
+            found.append((op.start, 0, _event("invoke", op, op.arg, op.start_ns, recorded.keyed)))
             following[op.process] = op.start
     found += [(note.start, 1, _event("info", note, note.value, note.start_ns)) for note in recorded.notes]
     found.reverse()
@@ -37,8 +37,11 @@ def events(recorded: Recorded) -> Iterator[dict[str, Any]]:
         yield made
 
 
-def _event(kind: str, op: RecordedOp, value: Any, time: int | None) -> dict[str, Any]:
-    made = {"type": kind, "process": op.process, "f": op.f, "value": value}
+def _event(kind: str, op: RecordedOp, value: Any, time: int | None, keyed: bool = False) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": kind, "process": op.process, "f": op.f}
+    if keyed:
+        made["key"], value = value
+    made["value"] = value
     if time is not None:
         made["time"] = time
     if kind in ("fail", "info") and op.error:
@@ -65,6 +68,7 @@ def edn(recorded: Recorded) -> Iterator[str]:
     for made in events(recorded):
         parts = [f":type :{made['type']}", f":process {_process(made['process'])}", f":f {_word(made['f'])}"]
         value = made["value"]
+        parts += [f":key {edn_text(made['key'])}"] if "key" in made else []
         parts.append(f":value {_transaction(value) if made['f'] == 'txn' else edn_text(value)}")
         parts += [f":{key} {edn_text(made[key])}" for key in ("time", "error", "index") if key in made]
         yield "{" + ", ".join(parts) + "}\n"
