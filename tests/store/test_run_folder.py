@@ -153,3 +153,11 @@ def test_a_run_is_alive_as_long_as_its_own_conductor(tmp_path: Path) -> None:
     own = run.read_conductor()
     (run.path / "conductor.json").write_text(text.replace(f'"pid":{conductor.pid}', f'"pid":{own.pid}'))
     assert not run.alive()
+
+
+def test_runs_of_one_name_in_different_folders_have_tags_of_their_own(tmp_path: Path) -> None:
+    one, other = create(tmp_path / "a"), create(tmp_path / "b")
+    assert one.name == other.name
+    assert one.tag != other.tag
+    assert RunFolder(one.path).tag == one.tag
+    assert one.tag.startswith(one.name)
