@@ -121,3 +121,15 @@ def test_a_baseline_that_cannot_be_installed_is_its_own_outcome(tmp_path: Path) 
     assert done.verdict.outcome is Outcome.ENVIRONMENT, done.said
     assert done.code == 3
     assert "baseline radicale 0.0.99 cannot be installed" in done.verdict.reason
+
+
+def test_etcd_lock_has_two_holders_when_one_dozes_longer_than_its_lease(tmp_path: Path) -> None:
+    done = trial(tmp_path, "etcd")
+    assert done.verdict.outcome is Outcome.FAIL, done.said
+    assert done.check("one holder").outcome is Outcome.FAIL
+    assert "two holders" in done.check("one holder").reason
+    assert done.verdict.teardown.clean
+
+
+def test_etcd_lock_has_one_holder_when_nobody_dozes(tmp_path: Path) -> None:
+    assert_green(trial(tmp_path, "etcd", "default", "doze=0s", "length=8s"))
