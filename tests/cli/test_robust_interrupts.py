@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import pty
+import pwd
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.append(str(Path(__file__).parent.parent / "engine"))
-from residue_kit import VICTIM, Ship, residue, wait_for
+from residue_kit import VICTIM, Ship, ashore, residue, wait_for  # noqa: F401
 
 pytestmark = pytest.mark.real
 
@@ -154,37 +156,48 @@ def test_a_disk_that_fills_up_during_the_run(tmp_path: Path, tiny: Path, fault: 
 # ---- not root -----------------------------------------------------------------------------------------------
 
 
+def python_for(user: int) -> str:
+    """Return a Python of this version that the user may execute; ours may lie in a home folder that is closed to it."""
+    minor = f"python3.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/bin/{minor}", f"/usr/local/bin/{minor}"):
+        try:
+            subprocess.run([python, "-c", ""], user=user, group=user, extra_groups=[], cwd="/", check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return python
+    pytest.skip(f"no {minor} here that an ordinary user may execute")
+
+
 @pytest.fixture
 def nobody() -> Iterator[tuple[int, Path]]:
     """The user nobody, and a folder that it may use (pytest's own are closed to others)."""
     if os.geteuid() != 0:
         pytest.skip("only root can become nobody; the other tests run as an ordinary user then")
-    import pwd
-    import tempfile
-
     user = pwd.getpwnam("nobody").pw_uid
     place = Path(tempfile.mkdtemp(prefix="not-root-"))
     os.chown(place, user, user)
+    place.chmod(0o755)
     yield user, place
     shutil.rmtree(place)
 
 
-def test_an_ordinary_user_runs_the_storm_and_is_killed_in_it(nobody: tuple[int, Path]) -> None:
+def test_an_ordinary_user_runs_the_storm_is_stopped_and_is_killed_in_it(nobody: tuple[int, Path]) -> None:
     user, place = nobody
     app = place / "kv"
     shutil.copytree(VICTIM, app, ignore=shutil.ignore_patterns("__pycache__"))
+    path = os.pathsep.join(sys.path)
     ships = []
     for name in ("whole", "killed", "stopped"):
         (place / name).mkdir()
         os.chown(place / name, user, user)
-        ships.append(Ship(place / name, app=app, user=user, cache=place / name / "cache").start())
+        ship = Ship(place / name, app=app, user=user, python=python_for(user), env={"PYTHONPATH": path})
+        ships.append(ship.start())
     whole, killed, stopped = ships
     killed.wait_fault("pause", "verified")
+    stopped.wait_fault("pause", "verified")
     killed.process.kill()
-    stopped.wait_fault("blackhole", "injected")
     stopped.process.send_signal(signal.SIGTERM)
     wait_for(lambda: not killed.crew(), 30.0, "everything of the killed run")
-    killed.process.wait()
     assert not residue(killed)
     stopped_in_order(stopped)
     assert whole.finish() == 0, whole.said + whole.printed

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from seatrial.history import FaultEvent, StageEvent
 from seatrial.host import cgroups, marks, proc, sockets
 from seatrial.store.events import read_events
@@ -21,6 +23,20 @@ from seatrial.store.folder import RunFolder, list_runs
 VICTIM = Path(__file__).parent.parent / "victims" / "kv"
 CLEAN_WITHIN_S = 30.0
 SHARED = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
+
+
+AFLOAT: list[subprocess.Popen[bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def ashore() -> Iterator[None]:
+    """End the runs that a failed test left; import this where ships are started."""
+    yield
+    while AFLOAT:
+        process = AFLOAT.pop()
+        if process.poll() is None:
+            process.kill()
+        process.wait()
 
 
 def wait_for(holds: Callable[[], bool], within_s: float, what: str) -> float:
@@ -46,6 +62,7 @@ class Ship:
     out: Path | None = None
     user: int | None = None
     options: tuple[str, ...] = ()
+    python: str = sys.executable
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +85,7 @@ class Ship:
         words += [word for name, value in self.sets.items() for word in ("--set", f"{name}={value}")]
         with (self.root / "said.txt").open("ab") as said, (self.root / "out.txt").open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "seatrial", *words],
+                [self.python, "-P", "-m", "seatrial", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=out if stdout is None else stdout,
                 stderr=said if stderr is None else stderr,
@@ -79,12 +96,13 @@ class Ship:
                 group=self.user,
                 extra_groups=None if self.user is None else [],
             )
+        AFLOAT.append(self.process)
         return self
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run another seatrial command on the runs of this ship."""
         return subprocess.run(
-            [sys.executable, "-P", "-m", "seatrial", *words, "--out", str(self.runs)],
+            [self.python, "-P", "-m", "seatrial", *words, "--out", str(self.runs)],
             capture_output=True,
             text=True,
             timeout=120,
@@ -218,7 +236,7 @@ def residue(ship: Ship, held: set[int] = frozenset()) -> list[str]:  # type: ign
             f"files in {ship.folder.work}" for _ in range(ship.folder.work.exists() and any(ship.folder.work.iterdir()))
         ]
         now = {entry for folder in SHARED for entry in _listing(folder)}
-        found += [f"file {path}" for path in now - ship.shared if "seatrial" in path.name or name in path.name]
+        found += [f"file {path}" for path in now - ship.shared if name in path.name]
     return found
 
 

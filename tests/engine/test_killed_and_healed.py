@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from residue_kit import VICTIM, Ship, Wreck, kill_now, moments, residue, wait_for
+from residue_kit import VICTIM, Ship, Wreck, ashore, kill_now, moments, residue, wait_for  # noqa: F401
 
 from seatrial.engine.guardian import is_guardian_of
 from seatrial.host import marks
@@ -78,7 +78,7 @@ def judged_dead(ship: Ship) -> dict:  # type: ignore[type-arg]
 
 
 def test_judge_heal_and_report_refuse_a_run_that_goes_on(tmp_path: Path) -> None:
-    ship = Ship(tmp_path / "ship", scenario="steady").start()
+    ship = Ship(tmp_path / "ship", scenario="steady", sets={"length": "60s"}).start()
     ship.wait_stage("drive")
     assert ship.folder is not None
     for command in ("judge", "heal", "report"):
@@ -86,7 +86,8 @@ def test_judge_heal_and_report_refuse_a_run_that_goes_on(tmp_path: Path) -> None
         assert told.returncode == 64
         assert "is still going; wait for its end, or stop it" in told.stderr
     assert "going" in ship.command("ps").stdout
-    assert ship.finish() == 0, ship.said
+    ship.process.send_signal(signal.SIGTERM)
+    assert ship.finish() == 130, ship.said
 
 
 def test_the_guardian_alone_killed_changes_nothing_for_the_run(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from residue_kit import Ship, Wreck, kill_at, moments, residue
+from residue_kit import Ship, Wreck, ashore, kill_at, moments, residue  # noqa: F401
 
 from seatrial import kinds
 from seatrial.engine.healing import ended_in_order

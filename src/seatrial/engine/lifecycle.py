@@ -119,7 +119,7 @@ class Trial:
         self._stage_event(stage.name, "end", outcome=outcome, reason=reason)
         trouble = reason if outcome != "pass" else self._recorder.trouble
         if trouble and not self.failed:
-            self.failed = f"{stage.name}: {trouble}"
+            self.failed = f"stage {stage.name} was {outcome}" if outcome != "pass" else trouble
         self.stages.owed = not self.failed
 
     async def _outcome_of(self, stage: Stage, *, breakable: bool) -> tuple[str, str]:
