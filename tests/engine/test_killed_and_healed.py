@@ -20,6 +20,7 @@ from seatrial.store.ledger import read_ledger
 pytestmark = pytest.mark.real
 
 
+@pytest.mark.proves("S3-119", "H-21")
 @pytest.mark.parametrize(("fault", "step"), [("kill", "verified"), ("pause", "verified"), ("blackhole", "injected")])
 def test_heal_cleans_everything_when_the_guardian_was_killed_too(tmp_path: Path, fault: str, step: str) -> None:
     ship = Ship(tmp_path / "ship").start()

@@ -53,6 +53,7 @@ def is_ended(trial: FakeTrial) -> None:
     assert len(trial.of(Residue)) == 1
 
 
+@pytest.mark.proves("S0-50", "S3-1")
 def test_stages_in_order_and_every_part_in_its_time() -> None:
     trial = run(FakeTrial())
     assert trial.outcomes() == dict.fromkeys(ALL, "pass")
@@ -67,6 +68,7 @@ def test_stages_in_order_and_every_part_in_its_time() -> None:
     is_ended(trial)
 
 
+@pytest.mark.proves("S3-7")
 @pytest.mark.parametrize(
     ("error", "outcome", "reason"),
     [
@@ -114,6 +116,7 @@ def test_a_stage_that_never_ends_is_bounded(stage: str, outcome: str) -> None:
     is_ended(trial)
 
 
+@pytest.mark.proves("S3-14")
 def test_wrong_identity_ends_the_trial() -> None:
     trial = FakeTrial()
     claim = Claim(artefact="app", source="app", expected="2", observed="1", ok=False)
@@ -124,6 +127,7 @@ def test_wrong_identity_ends_the_trial() -> None:
     is_ended(trial)
 
 
+@pytest.mark.proves("S0-29")
 def test_heal_and_quiesce_run_also_when_drive_fails_and_when_the_plan_lacks_them() -> None:
     stages = tuple(plans.Stage(name=name, within_s=60.0) for name in ("install", "ready", "drive", "readback"))
     fault = plans.PlannedFault(id="f1", kind="harm", target="web", trigger=plans.Trigger(at_s=1.0), hold_s=30.0)
@@ -152,6 +156,7 @@ def test_a_lost_crew_skips_readback_but_faults_are_healed() -> None:
     is_ended(trial)
 
 
+@pytest.mark.proves("S0-47", "S0-48")
 def test_loud_users_make_quiesce_inconclusive() -> None:
     trial = FakeTrial()
     trial.crew.script = {"calm": lambda: ["user 3: put"]}
@@ -161,6 +166,7 @@ def test_loud_users_make_quiesce_inconclusive() -> None:
     assert trial.outcomes()["readback"] == "not-tested"
 
 
+@pytest.mark.proves("H-19")
 def test_early_abort_when_the_service_is_dead_for_too_long() -> None:
     trial = FakeTrial(fake_plan(early_abort=plans.EarlyAbort(dead_s=2.0, probe="health")))
     trial.crew.script = {"start": lambda: trial.observer.dead_since_ns.update(health=1003 * 10**9)}
@@ -232,6 +238,7 @@ def slow() -> FakeTrial:
     return trial
 
 
+@pytest.mark.proves("S3-7")
 @pytest.mark.parametrize("second", [0.5 + n for n in range(26)])
 @pytest.mark.parametrize("again", [None, 0.3, 2.0])
 def test_an_interrupt_at_every_second_heals_and_tears_down(second: float, again: float | None) -> None:
@@ -342,6 +349,7 @@ def test_a_part_that_does_not_end_keeps_no_other_from_ending(part: str, error: E
     assert trial.of(Residue)[0].clean == (part != "deployment")
 
 
+@pytest.mark.proves("S3-9")
 def test_what_is_left_is_loud() -> None:
     trial = FakeTrial()
     trial.deployment.left = ["files in work"]

@@ -46,6 +46,7 @@ def fault(what: str, at_s: float, reason: str = "") -> FaultEvent:
     return FaultEvent(t_ns=int(at_s * NS), id="F1", kind="kill", target="redis", what=what, reason=reason)
 
 
+@pytest.mark.proves("H-19")
 def test_plain_lines_for_stages_faults_and_trouble() -> None:
     stream, clock = io.StringIO(), HandClock()
     view = LiveView(samples.plan(), stream, tty=False, clock=clock)

@@ -20,6 +20,7 @@ from tools import kill_matrix
 KINDS = {check.name: check.kind for scenario in SCENARIOS for check in plan_of(twin_of(scenario)).checks}
 
 
+@pytest.mark.proves("H-12")
 def test_no_check_is_without_a_victim() -> None:
     caught = {KINDS[check] for victim in VICTIMS for check in victim.catches}
     assert caught == set(CHECKS)

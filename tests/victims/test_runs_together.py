@@ -11,6 +11,7 @@ import pytest
 KV = Path(__file__).parent / "kv"
 
 
+@pytest.mark.proves("S0-2", "S0P-34", "S3P-13")
 @pytest.mark.real
 def test_two_runs_of_one_name_begun_in_the_same_second_both_pass(tmp_path: Path) -> None:
     """The names of their folders are the same; what they start must still not be taken for the other's."""
