@@ -104,6 +104,24 @@ def value_of(text: str) -> Any:
     return found[0][1]
 
 
+def own_model(path: str) -> dict[str, Any]:
+    """Return what a user's file defines for the model "own": step, and initial and partition when they are there.
+
+    Raises UsageError that says what is wrong with the file.
+    """
+    file = Path(path)
+    names: dict[str, Any] = {"__name__": file.stem, "__file__": str(file)}
+    try:
+        exec(compile(file.read_bytes(), str(file), "exec"), names)  # the user's own file, named on the command line
+    except OSError as error:
+        raise UsageError(f"--step {path} cannot be read: {error.strerror}; give a Python file") from None
+    except Exception as error:
+        raise UsageError(f"--step {path}: {type(error).__name__}: {error}; a Python file is expected") from None
+    if not callable(names.get("step")):
+        raise UsageError(f"--step {path} defines no step(state, f, arg, value) that returns (ok, next state)")
+    return {name: names[name] for name in ("step", "initial", "partition") if name in names}
+
+
 def _told_of(recorded: Recorded, finding: Finding) -> Finding:
     if not recorded.problems:
         return finding

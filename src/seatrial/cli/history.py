@@ -37,6 +37,9 @@ def history() -> None:
 )
 @click.option("--level", default="", help="The isolation level to hold transactions against.")
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="A parameter of the model; may be repeated.")
+@click.option(
+    "--step", default=None, metavar="FILE.py", help="For the model `own`: defines step(state, f, arg, value)."
+)
 @click.option("--budget", default="60s", show_default=True, help="Time for the search; after it: inconclusive.")
 @click.option("--memory", default="2GiB", show_default=True, help="Memory for the search; beyond it: inconclusive.")
 @click.option("--html", default=None, metavar="OUT", help="Write a page with a picture of what was found.")
@@ -50,6 +53,7 @@ def check(
     initial: str | None,
     level: str,
     sets: tuple[str, ...],
+    step: str | None,
     budget: str,
     memory: str,
     html: str | None,
@@ -73,7 +77,7 @@ def check(
         level=level,
         budget_s=show.quantity("--budget", budget),
         memory=int(show.quantity("--memory", memory)),
-        extra=dict(_named(one) for one in sets),
+        extra=dict(_named(one) for one in sets) | (judging.own_model(step) if step else {}),
     )
     with show.Reading(clock) as told:
         recorded = judging.load(file, format_, keyed=keyed, told=told)
