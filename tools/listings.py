@@ -47,6 +47,7 @@ EXAMINED = {
     "logs": "lines of the processes' logs",
     "identity": "readings of identity",
     "faults": "planned faults, each through its whole life",
+    "model": "ops that ended ok, as the model reads them",
     "teardown": "the independent listing after teardown",
 }
 

@@ -23,7 +23,8 @@ class Client(User):
         self.connection: aiomysql.Connection | None = None
         self.count = 0
         await self.say(
-            "create table if not exists mysql.lists (name varchar(64) primary key, elements text not null) engine=innodb"
+            "create table if not exists mysql.lists"
+            " (name varchar(64) primary key, elements text not null) engine=innodb"
         )
 
     async def on_stop(self) -> None:
@@ -34,7 +35,11 @@ class Client(User):
         if self.connection is None or self.connection.closed:
             try:
                 self.connection = await aiomysql.connect(
-                    host=self.target.host, port=self.target.port, user="root", db="mysql", connect_timeout=self.timeout_s
+                    host=self.target.host,
+                    port=self.target.port,
+                    user="root",
+                    db="mysql",
+                    connect_timeout=self.timeout_s,
                 )
             except (OSError, pymysql.Error) as error:
                 raise ClientError("not-connected", certain=True, detail=str(error)) from error

@@ -222,7 +222,7 @@ def _in_child(order: Order, groups: Sequence[int]) -> Callable[[], None]:
 
 
 def _look_unprivileged() -> None:
-    """Enter a user namespace in which we are nobody. To the files outside it is still us, so no folder is given away."""
+    """Enter a user namespace in which we are nobody. Files outside see us still: no folder is given away."""
     if _libc is None or _libc.unshare(_CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "a user namespace cannot be made, which `unprivileged` needs under root")
     for name, text in (("uid_map", f"{_NOBODY} 0 1"), ("setgroups", "deny"), ("gid_map", f"{_NOBODY} 0 1")):
