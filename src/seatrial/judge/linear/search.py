@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from bisect import insort
+from bisect import bisect_right, insort
 from typing import Any, NamedTuple
 
 from seatrial.judge.linear.problem import ADD, CAS, ILLEGAL, JUNK, LOOK, NEVER, READ, SET, Part
@@ -77,8 +77,9 @@ class Lookahead:
         self.begin = [part.start[r] for r in layout.rows]
         self.finish = [part.end[r] for r in layout.rows]
         self.seen = [part.a[r] if part.kind[r] == READ else -1 for r in layout.rows]
-        self.puts = [p for p, r in enumerate(layout.rows) if part.kind[r] == SET and part.b[r] != JUNK]
-        self.put_text = [part.b[r] for r in layout.rows]
+        self.put_text = [part.b[r] if part.kind[r] == SET else JUNK for r in layout.rows]
+        self.puts = sorted((p for p in range(len(layout.rows)) if self.put_text[p]), key=self.begin.__getitem__)
+        self.put_begins = [self.begin[p] for p in self.puts]
         self.next_read = [layout.required] * (layout.required + 1)
         for k in range(layout.required - 1, -1, -1):
             self.next_read[k] = k if self.seen[k] >= 0 else self.next_read[k + 1]
@@ -91,18 +92,24 @@ class Lookahead:
             g = self.next_read[g + 1]
         if g < self.layout.required:
             wanted = self.texts[self.seen[g]]
-            puts = [p for p in self.puts if self._can_come(p, k, mask, g) and self._leads(self.put_text[p], wanted)]
+            puts = self._puts(k, mask, g, wanted)
             found = [f for f in found if self._leads(f[1], wanted) or any(p != f[0] for p in puts)]
         return sorted(found, key=lambda f: f[1] == JUNK)
 
     def _leads(self, state: int, wanted: str) -> bool:
         return state != JUNK and wanted.startswith(self.texts[state])
 
-    def _can_come(self, put: int, k: int, mask: int, g: int) -> bool:
-        """Return whether a put is still to be linearized and may stand before read g."""
-        if self.begin[put] > self.finish[g] or (put < self.layout.required and put < k):
-            return False
-        return self.begin[put] > self.finish[k] or not mask & self.layout.bit[put]
+    def _puts(self, k: int, mask: int, g: int, wanted: str) -> list[int]:
+        """Return the writes of whole texts still to come that may lead to what read g wants; two are enough."""
+        bit, required = self.layout.bit, self.layout.required
+        near = [*self.layout.windows[k], *range(required, required + self.layout.open_seen[k])]
+        found = [p for p in near if self.put_text[p] and not mask & bit[p] and self._leads(self.put_text[p], wanted)]
+        at = bisect_right(self.put_begins, self.finish[k])
+        while len(found) < 2 and at < len(self.puts) and self.put_begins[at] <= self.finish[g]:
+            if self._leads(self.put_text[self.puts[at]], wanted):
+                found.append(self.puts[at])
+            at += 1
+        return found
 
 
 class Search:
