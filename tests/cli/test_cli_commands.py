@@ -53,7 +53,20 @@ def test_help_lists_what_is_built_and_loads_nothing_heavy(tmp_path: Path) -> Non
     text, _, loaded = told.stdout.partition("LOADED")
     assert not {name.split(".")[0] for name in loaded.split()} & set(HEAVY)
     commands = [line.split()[0] for line in text.partition("Commands:")[2].splitlines() if line.strip()]
-    assert commands == ["checks", "doctor", "faults", "heal", "init", "judge", "plan", "ps", "replay", "report", "run"]
+    assert commands == [
+        "checks",
+        "doctor",
+        "faults",
+        "heal",
+        "history",
+        "init",
+        "judge",
+        "plan",
+        "ps",
+        "replay",
+        "report",
+        "run",
+    ]
 
 
 @pytest.mark.parametrize(

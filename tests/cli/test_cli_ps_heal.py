@@ -37,14 +37,16 @@ def left(tmp_path: Path) -> RunFolder:
 @pytest.mark.proves("S3-119", "H-21")
 def test_ps_shows_a_dead_run_and_heal_undoes_it(left: RunFolder, tmp_path: Path) -> None:
     (row,) = json.loads(seatrial("ps", "--json", cwd=tmp_path).stdout)["runs"]
-    assert row == {"run": left.name, "state": "dead", "open": ["folder data of web"]}
+    assert row == {"run": left.name, "state": "dead", "judged": False, "open": ["folder data of web"]}
     text = seatrial("ps", cwd=tmp_path).stdout
     assert f"next: seatrial heal {left.name}" in text
     healed = seatrial("heal", cwd=tmp_path)
     assert healed.returncode == 0, healed.stderr
     assert f"{left.name}: 1 open, clean" in healed.stdout
     assert not (left.work / "data").exists()
-    assert seatrial("ps", cwd=tmp_path).stdout == "nothing is running, and nothing was left behind\n"
+    text = seatrial("ps", cwd=tmp_path).stdout
+    assert f"{left.name}  dead  nothing left behind, no verdict" in text
+    assert f"next: seatrial judge {left.name}" in text
 
 
 def test_a_run_that_goes_is_shown_and_not_healed(left: RunFolder, tmp_path: Path) -> None:

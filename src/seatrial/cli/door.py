@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from seatrial import __version__
+from seatrial.cli.reader import read_by_nobody
 from seatrial.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_PASS, EXIT_USAGE, InternalError, SeatrialError
 
 HOME_URL = "https://github.com/seatrial/seatrial/issues"
@@ -33,7 +33,7 @@ def run_command(arguments: Sequence[str]) -> int:
         click.echo("seatrial: interrupted", err=True)
         return EXIT_INTERRUPTED
     except (BrokenPipeError, SystemExit):  # a reader went away, which is its right; click makes a SystemExit of it
-        _read_by_nobody()
+        read_by_nobody()
         return EXIT_PASS
     except InternalError as error:
         return _own_bug(error)
@@ -42,24 +42,6 @@ def run_command(arguments: Sequence[str]) -> int:
         return error.exit_code
     except Exception as error:
         return _own_bug(error)
-
-
-@contextlib.contextmanager
-def reader_may_leave() -> Iterator[None]:
-    """Print inside of this when the exit code must not change because the reader of stdout is gone."""
-    try:
-        yield
-        sys.stdout.flush()
-    except OSError:
-        _read_by_nobody()
-
-
-def _read_by_nobody() -> None:
-    """Let what is still buffered go nowhere, so that the interpreter does not stumble over it at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def _own_bug(error: BaseException) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from seatrial.cli import door
+from seatrial.cli.reader import reader_may_leave
 from seatrial.config.build import Request, make_plan
 from seatrial.config.refuse import lacking
 from seatrial.errors import EXIT_INTERRUPTED, EnvironmentTrouble, Mistake, UsageError
@@ -69,7 +69,7 @@ def say_knobs(plan: Plan) -> None:
 
 def show_verdict(verdict: Verdict, folder: Path, as_json_: bool) -> int:
     """Print a verdict and return its exit code, also when nobody reads it any more."""
-    with door.reader_may_leave():
+    with reader_may_leave():
         if as_json_:
             click.echo(msgspec.json.format(msgspec.json.encode(verdict), indent=1).decode())
             return verdict.exit_code
