@@ -1,6 +1,7 @@
 """Runs every victim and its twin, records what caught them, and writes docs/kill-matrix.md from the record.
 
-`python -m tools.kill_matrix` writes the document again from the record; with --run it makes a new record first.
+`python -m tools.kill_matrix` writes the document again from the record; with --run it makes a new record first, and
+with --run NAME... it renews only the rows of these victims and twins (twin-SCENARIO).
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ consequence, for the reason given below the table. Seconds are of the whole run,
 
 def read_record() -> dict[str, Any]:
     """Return the recorded run."""
-    record: dict[str, Any] = json.loads(RECORD.read_text())
-    return record
+    recorded: dict[str, Any] = json.loads(RECORD.read_text())
+    return recorded
 
 
-def render(record: dict[str, Any]) -> str:
+def render(recorded: dict[str, Any]) -> str:
     """Return the document for a record."""
-    rows = {row["victim"]: row for row in record["victims"]}
+    rows = {row["victim"]: row for row in recorded["victims"]}
     lines = [_row(victim, rows[victim.name]) for victim in VICTIMS]
-    parts = [HEAD + "\n".join(lines), _twins(record), _reasons(), _totals(record)]
+    parts = [HEAD + "\n".join(lines), _twins(recorded), _reasons(), _totals(recorded)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -61,74 +62,92 @@ def _check(name: str, outcome: str) -> str:
     return name if outcome == "fail" else f"{name} {outcome}"
 
 
-def _twins(record: dict[str, Any]) -> str:
+def _twins(recorded: dict[str, Any]) -> str:
     lines = ["## Healthy twins", "", "| scenario | checks passed | violations planted and caught | verdict | s |"]
     lines.append("|---|---|---|---|---|")
     for name in SCENARIOS:
-        twin = record["twins"][name]
+        twin = recorded["twins"][name]
         passed, caught = f"{twin['passed']} of {twin['checks']}", f"{twin['caught']} of {twin['planted']}"
         lines.append(f"| {name} | {passed} | {caught} | {twin['outcome']} | {twin['took_s']:.1f} |")
     return "\n".join(lines)
 
 
 def _reasons() -> str:
-    lines = ["## Why other checks may go red, too", ""]
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}  # by reason: victims and checks, each once, in order
     for victim in VICTIMS:
-        lines += [f"- {victim.name}, {check}: {reason}" for check, reason in victim.also.items()]
-    return "\n".join(lines)
+        for check, reason in victim.also.items():
+            victims, checks = found.setdefault(reason, ({}, {}))
+            victims[victim.name] = checks[check] = None
+    lines = [f"- {', '.join(victims)}: {', '.join(checks)}: {why}" for why, (victims, checks) in found.items()]
+    return "\n".join(["## Why other checks may go red, too", "", *lines])
 
 
-def _totals(record: dict[str, Any]) -> str:
-    caught = sum(1 for row in record["victims"] if not row["problems"])
-    took_s = sum(row["took_s"] for row in (*record["victims"], *record["twins"].values()))
+def _totals(recorded: dict[str, Any]) -> str:
+    caught = sum(1 for row in recorded["victims"] if not row["problems"])
+    took_s = sum(row["took_s"] for row in (*recorded["victims"], *recorded["twins"].values()))
     return (
         f"{caught} of {len(VICTIMS)} victims came out as they must, and"
-        f" {sum(1 for twin in record['twins'].values() if not twin['problems'])} of {len(SCENARIOS)} twins passed."
+        f" {sum(1 for twin in recorded['twins'].values() if not twin['problems'])} of {len(SCENARIOS)} twins passed."
         f" All runs took {took_s:.0f} s."
     )
 
 
-def record_all(folder: Path) -> dict[str, Any]:
-    """Run all victims and twins below a folder; return the record."""
-    from victim_kit import RED, problems, sail, twin_of, twin_problems
+def record_twin(name: str, folder: Path) -> dict[str, Any]:
+    """Run the healthy twin of a scenario; return what is recorded of it."""
+    from victim_kit import sail, twin_of, twin_problems
 
-    twins, victims = {}, []
+    trip = sail(twin_of(name), folder / f"twin-{name}")
+    proofs = [finding.proof for finding in trip.verdict.checks if finding.proof]
+    return {
+        "outcome": trip.verdict.outcome.value,
+        "checks": len(trip.outcomes),
+        "passed": sum(1 for outcome in trip.outcomes.values() if outcome == "pass"),
+        "planted": sum(proof.planted for proof in proofs),
+        "caught": sum(proof.caught for proof in proofs),
+        "took_s": round(trip.took_s, 1),
+        "problems": twin_problems(trip),
+    }
+
+
+def record_victim(victim: Victim, folder: Path) -> dict[str, Any]:
+    """Run a victim; return its row. An interrupt ends the whole recording."""
+    from victim_kit import RED, problems, sail
+
+    trip = sail(victim, folder / victim.name)
+    if trip.result.interrupted:
+        raise SystemExit("interrupted: no record is written")
+    stages = {s.name: s.outcome.value for s in trip.verdict.stages}
+    return {
+        "victim": victim.name,
+        "outcome": trip.verdict.outcome.value,
+        "red": {name: outcome for name, outcome in trip.outcomes.items() if outcome in RED},
+        "stages": {name: outcome for name, outcome in stages.items() if outcome in RED},
+        "took_s": round(trip.took_s, 1),
+        "problems": problems(victim, trip),
+    }
+
+
+def record(names: list[str], folder: Path) -> dict[str, Any]:
+    """Run these victims and twins (all when none is named) below a folder; return the record, old rows kept."""
+    old: dict[str, Any] = read_record() if names else {"twins": {}, "victims": []}
+    twins, rows = dict(old["twins"]), {row["victim"]: row for row in old["victims"]}
     for name in SCENARIOS:
-        trip = sail(twin_of(name), folder / f"twin-{name}")
-        proofs = [finding.proof for finding in trip.verdict.checks if finding.proof]
-        twins[name] = {
-            "outcome": trip.verdict.outcome.value,
-            "checks": len(trip.outcomes),
-            "passed": sum(1 for outcome in trip.outcomes.values() if outcome == "pass"),
-            "planted": sum(proof.planted for proof in proofs),
-            "caught": sum(proof.caught for proof in proofs),
-            "took_s": round(trip.took_s, 1),
-            "problems": twin_problems(trip),
-        }
-        print(f"twin {name}: {twins[name]}", file=sys.stderr, flush=True)
+        if not names or f"twin-{name}" in names:
+            twins[name] = record_twin(name, folder)
+            print(f"twin {name}: {twins[name]}", file=sys.stderr, flush=True)
     for victim in VICTIMS:
-        trip = sail(victim, folder / victim.name)
-        if trip.result.interrupted:
-            raise SystemExit("interrupted: no record is written")
-        stages = {s.name: s.outcome.value for s in trip.verdict.stages}
-        row = {
-            "victim": victim.name,
-            "outcome": trip.verdict.outcome.value,
-            "red": {name: outcome for name, outcome in trip.outcomes.items() if outcome in RED},
-            "stages": {name: outcome for name, outcome in stages.items() if outcome in RED},
-            "took_s": round(trip.took_s, 1),
-            "problems": problems(victim, trip),
-        }
-        victims.append(row)
-        print(f"{victim.name}: {row}", file=sys.stderr, flush=True)
-    return {"twins": twins, "victims": victims}
+        if not names or victim.name in names:
+            rows[victim.name] = record_victim(victim, folder)
+            print(rows[victim.name], file=sys.stderr, flush=True)
+    return {"twins": twins, "victims": [rows[victim.name] for victim in VICTIMS]}
 
 
 def main() -> None:
     """Write the document, after a new record when --run is given."""
     if "--run" in sys.argv:
         with tempfile.TemporaryDirectory() as folder:
-            RECORD.write_text(json.dumps(record_all(Path(folder)), indent=1) + "\n")
+            made = record(sys.argv[2:], Path(folder))
+        RECORD.write_text(json.dumps(made, indent=1) + "\n")
     DOC.write_text(render(read_record()))
     print(f"{DOC.relative_to(ROOT)} is written", file=sys.stderr)
 

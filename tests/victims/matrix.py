@@ -51,7 +51,7 @@ CREW_BROKE = {
 
 VICTIMS = (
     # -- data
-    _bug("drops-writes", "acknowledges one write in 500 and drops it", "steady", "durability", "lost"),
+    _bug("drops-writes", "drops one acknowledged write in 500 (an append)", "steady", "durability", "lost"),
     _bug("corrupts", "stores one value in 20 with its end overwritten", "steady", "durability session", "phantom"),
     _bug("duplicates", "applies one append in 20 twice, as after a retry", "steady", "durability", "duplicated"),
     _bug("reorders", "swaps one append in 20 with the one before it", "steady", "durability", "reordered"),
@@ -75,7 +75,7 @@ VICTIMS = (
         "flaps", "exits by itself two seconds after each start", "steady", "stability", "nobody had asked it to",
         also={
             "availability": "it is down in between", "ops_availability": "it is down in between",
-            "success_rate": NOT_OK, "latency": NOT_OK,
+            "success_rate": NOT_OK, "latency": NOT_OK, "identity": "while it is down it cannot answer",
         },
     ),
     _bug(
