@@ -45,14 +45,22 @@ BENCHES = (
 )
 
 
+def listed() -> tuple[Bench, ...]:
+    """Return the table, and every other script of the folder with its own defaults."""
+    known = {bench.name for bench in BENCHES} | {Path(__file__).stem}
+    others = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in known and not path.stem.startswith("_"))
+    return (*BENCHES, *(Bench(name, (), (), 600) for name in others))
+
+
 def main() -> int:
     """Run what was asked for. Returns an exit code."""
+    benches = listed()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="small sizes: to look, not to quote")
-    parser.add_argument("--only", nargs="+", choices=[bench.name for bench in BENCHES], help="these only")
+    parser.add_argument("--only", nargs="+", choices=[bench.name for bench in benches], help="these only")
     parser.add_argument("--out", type=Path, default=LAST, help="where to write what was printed")
     options = parser.parse_args()
-    chosen = [bench for bench in BENCHES if not options.only or bench.name in options.only]
+    chosen = [bench for bench in benches if not options.only or bench.name in options.only]
     found = {bench.name: run(bench, bench.short if options.short else bench.full) for bench in chosen}
     kept = {"machine": machine(), "short": options.short, "benches": found}
     options.out.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
