@@ -35,7 +35,7 @@ def judge(history: History, params: Params) -> Finding:
     down = _left_down(seen)
     evidence = list(_loop_evidence(history, loops, params))
     if len(unexpected) > params["max_unexpected"]:
-        evidence += [_exit_evidence(history, e, "exited and nobody had asked it to") for e in unexpected]
+        evidence += [_exit_evidence(history, e, _why(e, seen)) for e in unexpected]
     if len(restarts) > params["max_restarts"]:
         what = f"{len(restarts)} restarts by the restart policy, {params['max_restarts']} are allowed"
         evidence.append(Evidence(what=what, at=history.anchor.iso(restarts[0].t_ns)))
@@ -51,6 +51,14 @@ def judge(history: History, params: Params) -> Finding:
         untested="no process was seen to start",
         figures={"starts": starts, "unexpected": len(unexpected), "restarts": len(restarts), "down": len(down)},
     )
+
+
+def _why(event: ProcessEvent, seen: list[ProcessEvent]) -> str:
+    """Return what is known of an exit that no stage and no fault caused."""
+    for limit in seen:
+        if event.by == limit.by == "limits" and limit.process == event.process and limit.what == "disk-limit":
+            return f"was ended: {limit.reason.removesuffix(': it was ended')}"
+    return "exited and nobody had asked it to" + (f" ({event.reason})" if event.reason else "")
 
 
 def _loops(unexpected: list[ProcessEvent], params: Params) -> Iterator[ProcessEvent]:

@@ -11,6 +11,14 @@ from seatrial.report.text import elapsed, number, one_line, seconds
 
 _RATE_OVER_NS = 3 * NS
 _LOUD_STEPS = {"injected", "verified", "healed", "gone", "failed"}
+_LOUD_PROCESS = {
+    "killed-after-grace",
+    "survived-teardown",
+    "not-ready",
+    "start-failed",
+    "log-limit",
+    "disk-limit",
+}
 _BAR = 24
 
 
@@ -46,6 +54,8 @@ class Progress:
             return self._probe(e)
         if isinstance(e, ProcessEvent) and e.what == "exit" and not e.by:
             return f"process {one_line(e.process)} exited by itself ({_code(e.code)}) {one_line(e.reason)}".rstrip()
+        if isinstance(e, ProcessEvent) and e.what in _LOUD_PROCESS:
+            return f"process {one_line(e.process)}: {one_line(e.reason)}"
         if isinstance(e, Interruption):
             return f"interrupted by {one_line(e.by)} {one_line(e.reason)}".rstrip()
         return ""
