@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-SCENARIOS = ("steady", "weather", "freeze", "leaks")
+SCENARIOS = ("steady", "weather", "freeze", "leaks", "registers")
 SEED = 7
 
 
@@ -67,6 +67,10 @@ VICTIMS = (
     _bug(
         "resurrects-deletes", "does not store deletes, so a restart brings them back", "weather", "durability",
         "resurrected", also=READS_DURING,
+    ),
+    Victim(
+        name="goes-back", bug="stale-reads", defect="the same stale reads, held against a model of registers",
+        scenario="registers", catches={"model": "fail", "session": "fail"}, words=("no order explains",),
     ),
     # -- time and availability
     _bug("slow", "answers 120 ms late", "steady", "latency", "p90 of response time"),
