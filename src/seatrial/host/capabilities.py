@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +15,12 @@ from pathlib import Path
 from seatrial.host import cgroups, marks
 
 _PROBE = f"probe-{os.getpid()}"
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CLONE_NEWUSER = 0x10000000
 PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37
 TOOLS = {
     "apt-get": "artefacts from Debian and Ubuntu packages",
     "npm": "artefacts from the npm registry",
     "node": "running artefacts from npm",
-    "docker": "the compose and swarm runtimes",
-    "kubectl": "the kubernetes runtime",
-    "chromium": "users in a real browser",
-    "setpriv": "running an app as another user",
-    "nft": "network partitions in a network namespace",
 }
 
 
@@ -159,14 +153,7 @@ def _marks_itself(value: int) -> bool:
 def _user_namespace() -> Capability:
     how = "sysctl kernel.unprivileged_userns_clone=1 or user.max_user_namespaces > 0"
     seen = (_forked(lambda: _unshare(_CLONE_NEWUSER)), "")
-    return _capability("user-namespace", "mounts and networks of our own without root", how, seen)
-
-
-def _network_namespace() -> Capability:
-    flags = _CLONE_NEWNET | (0 if os.geteuid() == 0 else _CLONE_NEWUSER)
-    how = "root, or user namespaces"
-    seen = (_forked(lambda: _unshare(flags)), "")
-    return _capability("network-namespace", "private networks and partitions", how, seen)
+    return _capability("user-namespace", "apps that must not see themselves as root (unprivileged = true)", how, seen)
 
 
 def _unshare(flags: int) -> bool:
@@ -186,45 +173,6 @@ def _forked(work: Callable[[], bool]) -> bool:
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
-def _device(name: str, path: str, used_for: str, how: str) -> Capability:
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-        seen = (True, path)
-    except OSError as error:
-        seen = (False, f"{path}: {error.strerror}")
-    return _capability(name, used_for, how, seen)
-
-
-def _fuse() -> Capability:
-    return _device("fuse", "/dev/fuse", "disk faults", "modprobe fuse, and mode 0666 of /dev/fuse")
-
-
-def _tun() -> Capability:
-    return _device("tun", "/dev/net/tun", "packet loss and delay in user space", "modprobe tun, mode 0666")
-
-
-def _netem() -> Capability:
-    how = "a kernel with sch_netem (modprobe sch_netem), the package iproute2, and root; else links have proxies"
-    return _capability("netem", "packet loss and delay in the kernel", how, _netem_seen())
-
-
-def _netem_seen() -> tuple[bool, str]:
-    """Try it in a network namespace of a child of its own."""
-    tc = shutil.which("tc")
-    if tc is None:
-        return False, "there is no tc command"
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        return False, "there is no unshare command to try it in"
-    user = [] if os.geteuid() == 0 else ["-Ur"]
-    command = [unshare, *user, "-n", tc, "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=2, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return False, str(error)
-    return result.returncode == 0, result.stderr.strip().replace("\n", "; ")[:160]
 
 
 def _nofile() -> Capability:
@@ -276,10 +224,6 @@ _PROBES: tuple[Callable[[], Capability], ...] = (
     _memory_limit,
     _pids_limit,
     _user_namespace,
-    _network_namespace,
-    _netem,
-    _fuse,
-    _tun,
     _nofile,
     _ipv6,
     _pressure,
