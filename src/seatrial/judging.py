@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import zlib
@@ -50,6 +51,16 @@ def load(path: str, format: str = "auto", *, keyed: bool = False, told: Told = _
 
     keyed: values are [key, value] of many independent objects. Raises UsageError.
     """
+    collecting = gc.isenabled()
+    gc.disable()  # a reader makes millions of values and no cycles: to look through them again and again is slow
+    try:
+        return _load(path, format, keyed, told)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load(path: str, format: str, keyed: bool, told: Told) -> Recorded:
     folder = Path(path)
     if path != STDIN and format in ("auto", "journal") and _is_journal(folder):
         recorded = _journal(folder)

@@ -19,8 +19,11 @@ _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BAD_ESCAPE = re.compile(r'\\(?![tnrbf/"\\]|u[0-9a-fA-F]{4})')
 _OTHER = re.compile(r"[;#\\'^@~`()]")
 _KEYWORD = re.compile(r":([^\s,\"\[\]{}\x01]+)")  # its group makes re.split give the words
-_NIL = re.compile(r"(?<![^\s,\[\]{}])nil(?![^\s,\[\]{}])")
 _SPACE = re.compile(r"[\s,]+")
+_WHITE = re.compile(r"\s")
+_TIDY = ((",]", "]"), (",}", "}"), ("[,", "["), ("{,", "{"))
+_NILS = ((",nil,", ",null,"), (",nil,", ",null,"), ("[nil,", "[null,"), (",nil]", ",null]"), ("[nil]", "[null]"))
+_MAPS = ((",nil}", ",null}"), ("{nil,", "{null,"), ("{", '{"":['), ("}", "]}"))
 _BRACE = re.compile(r"[{}\n]")
 
 
@@ -50,8 +53,8 @@ def _decoded(skeleton: str, strings: list[str]) -> list[Any] | None:
     # Keywords become strings, and maps {"": [key, value, ...]}, to be told from vectors.
     pieces = _KEYWORD.split(skeleton)
     pieces[1::2] = [f'"{word}"' for word in pieces[1::2]]
-    text = _SPACE.sub(",", _NIL.sub("null", "".join(pieces)))
-    for before, after in ((",]", "]"), (",}", "}"), ("[,", "["), ("{,", "{"), ("{", '{"":['), ("}", "]}")):
+    text = _comma_separated("".join(pieces))
+    for before, after in chain(_TIDY, _NILS, _MAPS):
         text = text.replace(before, after)
     if strings:
         text = "".join(chain.from_iterable(zip_longest(text.split("\x01"), strings, fillvalue="")))
@@ -60,6 +63,14 @@ def _decoded(skeleton: str, strings: list[str]) -> list[Any] | None:
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
     return found if isinstance(found, list) else None
+
+
+def _comma_separated(text: str) -> str:
+    """Return the text with one comma for every run of white space and commas."""
+    quick = text.replace(", ", ",").replace(" ", ",").replace("\n", ",")
+    if ",," not in quick and not _WHITE.search(quick):
+        return quick
+    return _SPACE.sub(",", text)
 
 
 def _lines(skeleton: str, line: int) -> list[tuple[int, bool]]:
