@@ -156,8 +156,8 @@ def proof_of(bad: Judged, options: Options) -> tuple[Part, bool]:
             search.run(WITNESS_STEPS)
         if search.outcome != NOT_LEGAL:
             return witness, False
-        bad.reached = search.reached
-    return smallest(suffix(prefix(bad.part, bad.reached), options.expired), options.expired)
+        bad.frontier = search.frontier
+    return smallest(suffix(prefix(bad.part, bad.frontier), options.expired), options.expired)
 
 
 def describe(op: Any) -> str:

@@ -127,7 +127,7 @@ class KernelSearch:
 
         self.work = self.kernel.Work(
             *(ints(depth), ints(depth), np.zeros((depth, words), np.uint64), ints(depth), ints(depth), ints(depth)),
-            *(ints(depth), ints(depth), ints(n + 1), ints(n + 1), ints(9)),
+            *(ints(depth), ints(depth), ints(n + 1), ints(n + 1), ints(10)),
         )
         reg = self.work.reg
         self.work.state[0], self.work.cursor[0] = self.part.initial, self.kernel.FRESH
@@ -144,6 +144,11 @@ class KernelSearch:
             np.empty(size, np.int64),
             np.empty((size, self.words), np.uint64),
         )
+
+    @property
+    def frontier(self) -> int:
+        """Return the last return that the search took into account: up to it the part is judged."""
+        return max(self.reached, int(self.work.reg[self.kernel.FAR]))
 
     @property
     def memory(self) -> int:

@@ -15,7 +15,7 @@ READ, SET, CAS, ADD, MOVE, LOOK = range(6)  # as in problem.py
 ILLEGAL = -(1 << 62)
 MISSING = ILLEGAL + 1  # the table of moves does not say what follows
 JUNK = 0
-DEPTH, REACHED, BEST, SHARED, HELD, STEPS, ASK_STATE, ASK_MOVE, THEN = range(9)  # registers of a search
+DEPTH, REACHED, BEST, SHARED, HELD, STEPS, ASK_STATE, ASK_MOVE, THEN, FAR = range(10)  # registers of a search
 DONE, DEAD, SLICE, ASK, GROW = range(5)  # why a slice ended
 FRESH = -1
 
@@ -257,6 +257,7 @@ def look_ahead(calls: Any, work: Any, f: Any) -> None:
     if goal >= calls.required:
         return
     wanted, found = calls.a[goal], 0
+    work.reg[FAR] = max(work.reg[FAR], goal)
     for i in range(calls.offset[k], calls.offset[k + 1]):
         p = calls.window[i]
         if calls.kind[p] == SET and not taken(calls, mask, p) and leads(calls, calls.b[p], wanted):

@@ -27,6 +27,11 @@ class Engine(Protocol):
     reached: int
 
     @property
+    def frontier(self) -> int:
+        """Return the last return that was taken into account."""
+        ...
+
+    @property
     def memory(self) -> int:
         """Return bytes held by what is remembered."""
         ...
@@ -41,6 +46,7 @@ class Judged:
     """What is known of one part. outcome is LEGAL, NOT_LEGAL, MORE (out of time) or TOO_BIG (out of memory).
 
     rows: calls that show the violation, when the method names them. reached: calls linearized by the longest try.
+    frontier: the last return (by end) that was taken into account; the part is illegal up to there.
     """
 
     part: Part
@@ -49,6 +55,7 @@ class Judged:
     rows: list[int] = field(default_factory=list)
     steps: int = 0
     reached: int = 0
+    frontier: int = 0
     engine: Engine | None = None
 
 
@@ -120,7 +127,7 @@ def _slice(work: _Work, make: Callable[[Part, int, int], Engine], options: Optio
         if options.expired():
             break
     work.slice *= GROWTH
-    judged.outcome, judged.reached = engine.outcome, engine.reached
+    judged.outcome, judged.reached, judged.frontier = engine.outcome, engine.reached, engine.frontier
     judged.steps += done if engine.outcome == MORE else engine.steps
     if engine.outcome == LEGAL:
         judged.engine = None

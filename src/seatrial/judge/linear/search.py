@@ -80,6 +80,7 @@ class Lookahead:
         self.put_text = [part.b[r] if part.kind[r] == SET else JUNK for r in layout.rows]
         self.puts = sorted((p for p in range(len(layout.rows)) if self.put_text[p]), key=self.begin.__getitem__)
         self.put_begins = [self.begin[p] for p in self.puts]
+        self.far = 0  # the furthest read that was looked at
         self.next_read = [layout.required] * (layout.required + 1)
         for k in range(layout.required - 1, -1, -1):
             self.next_read[k] = k if self.seen[k] >= 0 else self.next_read[k + 1]
@@ -91,6 +92,7 @@ class Lookahead:
         while g < self.layout.required and self.begin[g] <= now and mask & bit[g]:
             g = self.next_read[g + 1]
         if g < self.layout.required:
+            self.far = max(self.far, g)
             wanted = self.texts[self.seen[g]]
             puts = self._puts(k, mask, g, wanted)
             found = [f for f in found if self._leads(f[1], wanted) or any(p != f[0] for p in puts)]
@@ -135,6 +137,11 @@ class Search:
         self._calls = [(part.kind[r], part.a[r], part.b[r]) for r in rows]
         self._ahead = Lookahead(self.layout, part) if self._nowhere == JUNK else None
         self._stack.append([(0, 0, state, None) for state in part.starts or [part.initial]])
+
+    @property
+    def frontier(self) -> int:
+        """Return the last return that the search took into account: up to it the part is judged."""
+        return max(self.reached, 0 if self._ahead is None else self._ahead.far)
 
     @property
     def memory(self) -> int:
