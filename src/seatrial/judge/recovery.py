@@ -170,7 +170,8 @@ def plant(history: History, params: Params, seed: int) -> Planted:
     chosen = judged[pick(seed, "recovery", len(judged))]
     late = chosen.healed_ns + to_ns(params["within"])
     begins = [i.begun_ns for i in history.injections() if i.begun_ns is not None]
-    if min([b for b in begins if b > chosen.healed_ns], default=history.end_ns) > late + to_ns(params["hold"]) * 2:
+    known_until = min(int(s.answered.max()) for s in _sources(history, params["source"]))  # as far as `_recover` sees
+    if min([known_until, *(b for b in begins if b > chosen.healed_ns)]) > late + to_ns(params["hold"]) * 2:
         yield f"too late after {chosen.fault.id}", _spoil(history, params, (chosen.healed_ns, late))
 
 
