@@ -132,10 +132,11 @@ class Ship:
         return dict(json.loads((self.folder.path / "verdict.json").read_text()))
 
     def crew(self) -> dict[int, int]:
-        """Return everything that lives below the conductor or carries the run's tag: pid to start ticks."""
+        """Return what lives below the conductor, carries the run's tag or was given a path of it: pid to start."""
         stats = proc.all_stats()
         found = proc.descendants({self.process.pid}, stats) | {self.process.pid}
         pids = {pid: stats[pid].start_ticks for pid in found if pid in stats and not stats[pid].dead}
+        pids |= {pid: proc.start_ticks(pid) for pid in _mentioning(str(self.root))}
         return pids | (marks.of_run(self.folder.tag) if self.folder else {})
 
     def wait_stage(self, stage: str, what: str = "begin", within_s: float = 30.0) -> None:
@@ -198,6 +199,14 @@ def kill_at(ship: Ship, moment_s: float) -> Wreck:
     return kill_now(ship)
 
 
+def kill_in(ship: Ship, fault: str, step: str, later_s: float) -> Wreck:
+    """Start a run, and SIGKILL its conductor when a fault of that kind has come to that step, or a little later."""
+    ship.start()
+    ship.wait_fault(fault, step, within_s=60.0)
+    time.sleep(later_s)
+    return kill_now(ship)
+
+
 def kill_now(ship: Ship, *, guardian_too: bool = False) -> Wreck:
     """SIGKILL the conductor, and wait, in bounded time, until nothing lives that it had started."""
     before = ship.crew()
@@ -221,7 +230,6 @@ def kill_now(ship: Ship, *, guardian_too: bool = False) -> Wreck:
 def residue(ship: Ship, held: set[int] = frozenset()) -> list[str]:  # type: ignore[assignment]
     """List whatever is left of a run anywhere on this machine, outside of its run folder."""
     found = [f"process {proc.describe(pid)}" for pid in ship.crew()]
-    found += [f"process {proc.describe(pid)}" for pid in _mentioning(str(ship.root))]
     found += [f"mount {line}" for line in _mounts() - ship.mounts if str(ship.root) in line]
     found += [f"in the temporary folder: {path}" for path in _listing(ship.tmp)]
     found += [f"in the home folder: {path}" for path in _listing(ship.home) if path.name != ".rustup"]  # pip asks rustc

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from residue_kit import Ship, Wreck, ashore, kill_at, moments, residue  # noqa: F401
+from residue_kit import Ship, Wreck, ashore, kill_at, kill_in, moments, residue  # noqa: F401
 
 from seatrial import kinds
 from seatrial.engine.healing import ended_in_order
@@ -68,11 +68,21 @@ def judged(wreck: Wreck) -> tuple[int, list[str]]:
     return sent, wrong
 
 
+STEPS = ("injecting", "injected", "verified", "healing")
+
+
 def one(root: Path, number: int, moment_s: float, cache: Path) -> tuple[Wreck, int, list[str]]:
-    wreck = kill_at(Ship(root / f"{number}", cache=cache, seed=number), moment_s)
-    wrong = residue(wreck.ship, wreck.held)
+    """Two of five kills are at a moment of the clock; the others within a fault, of each kind and step in turn."""
+    ship = Ship(root / f"{number}", cache=cache, seed=number)
+    if number % 5 in (1, 3, 4):
+        kind = list(kinds.FAULTS)[number // 5 * 3 % 12 + (number % 5) // 2]
+        step = STEPS[(number + number // 20) % 4]
+        wreck = kill_in(ship, kind, step, moment_s / 100)
+    else:
+        wreck = kill_at(ship, moment_s)
+    wrong = residue(ship, wreck.held)
     ops, more = judged(wreck)
-    return wreck, ops, wrong + more + residue(wreck.ship, wreck.held)
+    return wreck, ops, wrong + more + residue(ship, wreck.held)
 
 
 def series(root: Path, label: str, count: int) -> Tally:
@@ -109,5 +119,6 @@ def test_two_hundred_kills_of_the_conductor_leave_nothing(tmp_path: Path, capsys
     with capsys.disabled():
         print(f"\nresidue: {tally.line()}")
     assert not tally.wrong, "\n".join([tally.line(), *tally.wrong])
+    assert len(tally.went_s) == 200
     hit = {kind for where in tally.situations for kind in where.partition(" with ")[2].split("+")}
     assert set(kinds.FAULTS) <= hit, f"never killed during: {sorted(set(kinds.FAULTS) - hit)}"
