@@ -248,6 +248,7 @@ def faults_of(root: Path, bad: Bad) -> list[str]:
     return [*wrong, said] if wrong else []
 
 
+@pytest.mark.proves("S0P-26", "S2P-8", "S3P-5")
 def test_bad_input_is_told_clearly_and_leaves_nothing(tmp_path: Path) -> None:
     """All cases in one test, three at a time: most of each is waiting for what never comes."""
     with ThreadPoolExecutor(3) as pool:

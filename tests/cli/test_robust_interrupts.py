@@ -34,6 +34,7 @@ def stopped_in_order(ship: Ship, code: int = 130) -> dict:  # type: ignore[type-
     return verdict
 
 
+@pytest.mark.proves("S2P-8", "S3-7")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("fault", ["kill", "cut"])
 def test_a_signal_heals_tears_down_and_writes_a_verdict(tmp_path: Path, number: signal.Signals, fault: str) -> None:
@@ -48,6 +49,7 @@ def test_a_signal_heals_tears_down_and_writes_a_verdict(tmp_path: Path, number: 
     assert "interrupted by signal" in ship.printed
 
 
+@pytest.mark.proves("S3-7")
 @pytest.mark.parametrize("stage", ["install", "ready", "heal", "quiesce", "readback"])
 def test_a_signal_in_the_other_stages(tmp_path: Path, stage: str) -> None:
     ship = Ship(tmp_path / "ship", scenario="steady", sets={"length": "2s"}).start()
