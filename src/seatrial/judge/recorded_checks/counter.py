@@ -22,9 +22,9 @@ def check(recorded: Recorded, options: Options) -> Finding:
 
     An add that failed counts for nothing; one that never completed may count from its beginning on, for ever.
     """
-    begin = initial_of(recorded, options.initial) or 0
+    begin = initial_of(recorded, options.initial)
     troubles, adds, odd = Troubles(), 0, 0
-    sums = _Sums(begin)
+    sums = _Sums(begin if _number(begin) else 0)
     at_start: dict[int, tuple[int, int]] = {}
     reads = 0
     for position, op in _events(recorded):

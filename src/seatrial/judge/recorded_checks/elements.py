@@ -8,7 +8,7 @@ from typing import Any
 
 from seatrial.history.recorded import Recorded, RecordedOp
 from seatrial.judge.modelling import Options
-from seatrial.judge.recorded_checks.words import FAIL, OK, initial_of, token, tokens
+from seatrial.judge.recorded_checks.words import FAIL, OK, initial_of, listed, token, tokens
 
 ADDS = frozenset(("add", "insert", "conj"))
 READS = frozenset(("read", "r"))
@@ -44,7 +44,7 @@ class Seen:
 
 def look(recorded: Recorded, options: Options) -> Seen:
     """Return what the adds and reads of a recording say."""
-    seen = Seen(initial=frozenset(tokens(initial_of(recorded, options.initial) or ())))
+    seen = Seen(initial=frozenset(tokens(listed(initial_of(recorded, options.initial)) or ())))
     for op in recorded.ops:
         if op.f in ADDS:
             seen.adds += 1

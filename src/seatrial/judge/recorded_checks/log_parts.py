@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.history.recorded import Recorded, RecordedOp
-from seatrial.judge.recorded_checks.words import FAIL, OK, token
+from seatrial.judge.recorded_checks.words import FAIL, OK, listed, token
 
 SENDS, POLLS = frozenset(("send", "append", "produce")), frozenset(("poll", "consume"))
 RESETS = frozenset(("assign", "subscribe"))
@@ -108,7 +108,7 @@ def _polled(value: Any) -> Iterator[tuple[str, list[Entry]]]:
     if not isinstance(value, Mapping):
         return
     for key, pairs in value.items():
-        good = [p for p in pairs or () if isinstance(p, (list, tuple)) and len(p) == 2 and _offset(p[0])]
+        good = [p for p in listed(pairs) or () if isinstance(p, (list, tuple)) and len(p) == 2 and _offset(p[0])]
         yield str(key), [(p[0], token(p[1])) for p in good]
 
 

@@ -189,13 +189,13 @@ def at_most_once(recorded: Recorded, dice: Dice) -> Planted:
 
 
 def at_least_once(recorded: Recorded, dice: Dice) -> Planted:
-    """An acknowledged message that nobody gets; one from nowhere."""
+    """Acknowledged messages that nobody gets, more than receives without answer may hold; one from nowhere."""
     acked = {op.arg for op in _ok(recorded, "send")}
     received = [op for op in _ok(recorded, "receive") if op.value in acked]
-    if received:
-        op = dice.pick(received)
-        yield "lost", with_values(recorded, {op.index: None})
-        yield "phantom", with_values(recorded, {op.index: -7})
+    out = sum(op.f == "receive" and op.outcome not in (OK, FAIL) for op in recorded.ops)
+    if len(received) > out:
+        yield "lost", with_values(recorded, {op.index: None for op in received[: out + 1]})
+        yield "phantom", with_values(recorded, {dice.pick(received).index: -7})
 
 
 def exactly_once(recorded: Recorded, dice: Dice) -> Planted:

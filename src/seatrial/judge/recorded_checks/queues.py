@@ -10,7 +10,7 @@ from seatrial.history.recorded import Recorded, RecordedOp
 from seatrial.judge.modelling import Options
 from seatrial.judge.recorded_checks.partition import each_object
 from seatrial.judge.recorded_checks.troubles import Troubles, finding, option
-from seatrial.judge.recorded_checks.words import FAIL, OK, show, token, tokens
+from seatrial.judge.recorded_checks.words import FAIL, OK, listed, show, token, tokens
 from seatrial.verdict import Finding
 
 QUEUE_CLAIM = "every element that was taken had been put in, and none was taken more often than that"
@@ -62,7 +62,7 @@ def look(recorded: Recorded) -> Flow:
 
 def _note_takes(flow: Flow, op: RecordedOp, value: Any, drain: bool) -> None:
     if op.outcome == OK:
-        taken = tokens(value or ()) if drain else [] if value is None else [token(value)]
+        taken = tokens(listed(value) or ()) if drain else [] if value is None else [token(value)]
         for one in taken:
             flow.items.setdefault(one, Item()).takes.append(op)
         flow.takes += len(taken)

@@ -29,6 +29,11 @@ def token(value: Any) -> Any:
     return str(value)
 
 
+def listed(value: Any) -> list[Any] | None:
+    """Return the items of a list, tuple or set; None for anything else."""
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else None
+
+
 def tokens(values: Iterable[Any]) -> list[Any]:
     """Return the tokens of many values; plain values cost no call each."""
     given = values if isinstance(values, (list, tuple, set, frozenset)) else list(values)
