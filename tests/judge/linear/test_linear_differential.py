@@ -11,7 +11,8 @@ from linear_samples import judged
 
 from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded, RecordedOp
-from seatrial.judge.linear.checks import ENCODERS, proof_of, selftest
+from seatrial.judge.linear.checks import proof_of, selftest
+from seatrial.judge.linear.encoders import ENCODERS
 from seatrial.judge.linear.oracle import brute_force
 from seatrial.judge.linear.planner import judge_parts
 from seatrial.judge.linear.sampling import KINDS, Dice, disturb, sample

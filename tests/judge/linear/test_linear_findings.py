@@ -10,7 +10,7 @@ from linear_samples import history, judged
 
 from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded
-from seatrial.judge.linear.checks import ENCODERS
+from seatrial.judge.linear.encoders import ENCODERS
 from seatrial.judge.linear.explain import explain
 from seatrial.judge.linear.planner import judge_parts
 from seatrial.judge.linear.sampling import Dice, sample

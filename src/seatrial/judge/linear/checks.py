@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from seatrial.history.recorded import Recorded
-from seatrial.judge.linear import keyvalue, objects, registers
+from seatrial.judge.linear.encoders import ENCODERS
 from seatrial.judge.linear.minimise import prefix, smallest, suffix
 from seatrial.judge.linear.planner import Judged, judge_parts
 from seatrial.judge.linear.problem import NEVER, Misfit, Part, said
@@ -15,37 +17,36 @@ from seatrial.judge.linear.search import LEGAL, MORE, NOT_LEGAL, TOO_BIG, Search
 from seatrial.judge.modelling import Options
 from seatrial.verdict import Evidence, Finding, Outcome
 
-Encoder = Callable[[Recorded, Options], Problem]
-ENCODERS: dict[str, Encoder] = {
-    "register": registers.register,
-    "cas-register": registers.cas_register,
-    "multi-register": objects.multi_register,
-    "kv": keyvalue.kv,
-    "mutex": registers.mutex,
-    "owner-lock": registers.owner_lock,
-    "lease": objects.lease,
-    "set": objects.a_set,
-    "fifo-queue": objects.fifo_queue,
-    "stack": objects.stack,
-    "priority-queue": objects.priority_queue,
-    "counter": registers.counter,
-    "own": objects.own,
-}
 SHOWN_OPS = 12
+COLLECT_BELOW = 10_000
 WITNESS_STEPS = 200_000
 
 
 def check(model: str, recorded: Recorded, options: Options) -> Finding:
     """Judge whether the recording is linearizable as the model. Never raises on any history."""
     try:
-        problem = ENCODERS[model](recorded, options)
-        found = judge_parts(problem, options)
+        with _no_collection(len(recorded.ops)):
+            problem = ENCODERS[model](recorded, options)
+            found = judge_parts(problem, options)
     except Misfit as misfit:
         return _finding(model, Outcome.INCONCLUSIVE, len(recorded.ops), f"the history does not fit the model: {misfit}")
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
         why = f"the model could not read the history: {type(error).__name__}: {error}"
         return _finding(model, Outcome.INCONCLUSIVE, len(recorded.ops), why)
     return _conclude(model, problem, found, recorded, options)
+
+
+@contextmanager
+def _no_collection(ops: int) -> Iterator[None]:
+    """Hold the cyclic collector back: it would walk millions of live ops again and again, and find nothing."""
+    if ops < COLLECT_BELOW or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _conclude(model: str, problem: Problem, found: list[Judged], recorded: Recorded, options: Options) -> Finding:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from seatrial.history.recorded import Recorded
-from seatrial.judge.linear.checks import ENCODERS, proof_of
+from seatrial.judge.linear.checks import proof_of
+from seatrial.judge.linear.encoders import ENCODERS
 from seatrial.judge.linear.minimise import prefix
 from seatrial.judge.linear.planner import Judged, judge_parts
 from seatrial.judge.linear.problem import ILLEGAL, NEVER, Misfit, Part

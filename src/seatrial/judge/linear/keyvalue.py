@@ -7,8 +7,8 @@ from bisect import bisect_left
 from typing import Any
 
 from seatrial.history.recorded import Recorded
-from seatrial.judge.linear.problem import JUNK, MOVE, READ, SET, Misfit, Part, Space, freeze, said
-from seatrial.judge.linear.reading import Call, Parts, Problem, calls, first_value
+from seatrial.judge.linear.problem import JUNK, MOVE, NEVER, READ, SET, Misfit, Part, Space, said
+from seatrial.judge.linear.reading import Call, Problem, by_object, first_value
 from seatrial.judge.modelling import Options
 
 VERBS = {
@@ -25,18 +25,13 @@ VERBS = {
 
 def kv(recorded: Recorded, options: Options) -> Problem:
     """Encode gets, puts and appends. Every value is [key, text]; a get that answers nil found nothing ("")."""
-    parts = Parts()
-    by_part: dict[Any, list[Call]] = {}
-    examined = observing = 0
-    for call in calls(recorded, VERBS, keyed=True):
-        examined += 1
-        key = freeze(call.key)
-        parts.of(call.key, key)
-        by_part.setdefault(key, []).append(call)
-        observing += call.f == "get" and not call.open
-    for key, part in parts.found.items():
-        _fill(part, by_part[key], _text(first_value(recorded, options, part.key, "")))
-    return Problem(list(parts.found.values()), examined, observing, (), "zones")
+    parts, examined, observing = [], 0, 0
+    for key, found in by_object(recorded, VERBS, keyed=True):
+        part = Part(key)
+        examined += len(found)
+        observing += _fill(part, found, _text(first_value(recorded, options, key, "")))
+        parts.append(part)
+    return Problem(parts, examined, observing, (), "zones")
 
 
 def _text(value: Any) -> str:
@@ -49,36 +44,33 @@ def _answer(call: Call) -> str:
     return _text(call.value)
 
 
-def _fill(part: Part, found: list[Call], first: str) -> None:
+def _fill(part: Part, found: list[Call], first: str) -> int:
     """Encode a key. Only texts that begin some observed answer are states of their own.
 
     From any other text no sequence of appends leads to an observed answer, so all of those are one state, JUNK,
-    in which an append changes nothing. That keeps the search exact, and small.
+    in which an append changes nothing. That keeps the search exact, and small. Returns the number of answers.
     """
-    answers = {_answer(c) for c in found if c.f == "get" and not c.open}
-    appends = {_text(c.arg) for c in found if c.f == "append"} - {""}
-    puts = {_text(c.arg) for c in found if c.f == "put"}
+    gets = [(c, _answer(c)) for c in found if c.f == "get" and c.end != NEVER]
+    puts = [(c, _text(c.arg)) for c in found if c.f == "put"]
+    appends = [(c, text) for c in found if c.f == "append" and (text := _text(c.arg))]  # "" changes nothing
+    answers = {text for _, text in gets}
     space = Space(step=None, default=JUNK)
     space.state("(no observed text)")
     tops = _longest(answers)
-    for text in sorted({first} | puts | answers):
-        if _begins(tops, text):
+    for text in sorted({first, *answers, *(text for _, text in puts)}):
+        if text in answers or _begins(tops, text):
             space.state(text)
     if appends:
-        _grow(space, appends, tops)
+        _grow(space, {text for _, text in appends}, tops)
     useful = set(space.moves)  # all others lead to JUNK from everywhere: they are one move
     ids = {text: number for number, text in enumerate(space.states) if number}
     part.space, part.initial = space, ids.get(first, JUNK)
-    for call in found:
-        where = (call.op.index, call.start, call.end)
-        if call.f == "get":
-            if not call.open:
-                part.add(*where, READ, ids[_answer(call)], 0)
-        elif call.f == "put":
-            part.add(*where, SET, 0, ids.get(_text(call.arg), JUNK))
-        elif _text(call.arg):  # an append of nothing changes nothing
-            move = space.move(_text(call.arg)) if _text(call.arg) in useful else space.move(None)
-            part.add(*where, MOVE, move, 0)
+    rows = [(c.op.index, c.start, c.end, READ, ids[text], 0) for c, text in gets]
+    rows += [(c.op.index, c.start, c.end, SET, 0, ids.get(text, JUNK)) for c, text in puts]
+    moves = {text: space.move(text if text in useful else None) for _, text in appends}
+    rows += [(c.op.index, c.start, c.end, MOVE, moves[text], 0) for c, text in appends]
+    part.fill(rows)
+    return len(gets)
 
 
 def _longest(answers: set[str]) -> list[str]:

@@ -64,6 +64,7 @@ class _Work:
     judged: Judged
     limit: int
     slice: int = FIRST_SLICE
+    before: int = 0  # configurations looked at by an engine that was replaced
 
 
 def judge_parts(problem: Problem, options: Options) -> list[Judged]:
@@ -118,7 +119,8 @@ def _slice(work: _Work, make: Callable[[Part, int, int], Engine], options: Optio
     judged = work.judged
     if judged.engine is None:
         judged.engine = make(judged.part, work.limit, 0)
-    elif isinstance(judged.engine, Search) and KERNEL_FROM_STEPS <= judged.steps < KERNEL_FROM_STEPS * GROWTH:
+    elif isinstance(judged.engine, Search) and judged.steps >= KERNEL_FROM_STEPS > work.before == 0:
+        work.before = judged.steps
         judged.engine = make(judged.part, work.limit, judged.steps)
     engine, done = judged.engine, 0
     while done < work.slice and engine.outcome == MORE:
@@ -128,7 +130,7 @@ def _slice(work: _Work, make: Callable[[Part, int, int], Engine], options: Optio
             break
     work.slice *= GROWTH
     judged.outcome, judged.reached, judged.frontier = engine.outcome, engine.reached, engine.frontier
-    judged.steps += done if engine.outcome == MORE else engine.steps
+    judged.steps = work.before + engine.steps
     if engine.outcome == LEGAL:
         judged.engine = None
 

@@ -103,6 +103,11 @@ class Part:
         self.a.append(a)
         self.b.append(b)
 
+    def fill(self, rows: list[tuple[int, int, int, int, int, int]]) -> None:
+        """Take rows (index, start, end, kind, a, b) as the calls, all at once."""
+        columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in range(6))
+        self.index, self.start, self.end, self.kind, self.a, self.b = columns
+
     def next(self, state: int, call: int) -> int:
         """Return the state after a call, or ILLEGAL."""
         kind = self.kind[call]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded, RecordedOp
-from seatrial.judge.linear.problem import NEVER, Misfit, Part, said
+from seatrial.judge.linear.problem import NEVER, Misfit, Part, freeze, said
 from seatrial.judge.modelling import Options
 
 
@@ -49,20 +49,38 @@ def calls(recorded: Recorded, verbs: dict[str, str], keyed: bool) -> Iterator[Ca
 
     A failed op had no effect and is left out. Raises Misfit for an op that the model does not have.
     """
+    fail, ok, new = OpOutcome.FAIL, OpOutcome.OK, tuple.__new__
+    key = None
     for op in recorded.ops:
-        if op.outcome is OpOutcome.FAIL:
+        outcome = op.outcome
+        if outcome is fail:
             continue
         f = verbs.get(op.f)
         if f is None:
             known = ", ".join(sorted(set(verbs)))
             raise Misfit(f"op {op.index} is {op.f!r}, which this model does not have; it has {known}")
-        done = op.outcome is OpOutcome.OK and op.end is not None
-        end = op.end if done and op.end is not None else NEVER
-        key, arg, value = None, op.arg, op.value
+        end = op.end
+        if outcome is not ok or end is None:
+            end = NEVER
+        arg, value = op.arg, op.value
         if keyed:
-            key, arg = _split(op, arg)
-            value = _split(op, value)[1] if _is_pair(value) else value
-        yield Call(op, key, f, arg, value, op.start, end)
+            key, arg = arg if type(arg) is list and len(arg) == 2 else _split(op, arg)
+            if type(value) in (list, tuple) and len(value) == 2:
+                value = value[1]
+        yield new(Call, (op, key, f, arg, value, op.start, end))
+
+
+def by_object(recorded: Recorded, verbs: dict[str, str], keyed: bool) -> list[tuple[Any, list[Call]]]:
+    """Return the calls on each object with its key, in order of first use."""
+    found: dict[Any, tuple[Any, list[Call]]] = {}
+    for call in calls(recorded, verbs, keyed):
+        key = call[1]
+        frozen = key if type(key) is str else freeze(key)
+        try:
+            found[frozen][1].append(call)
+        except KeyError:
+            found[frozen] = (key, [call])
+    return list(found.values())
 
 
 def _split(op: RecordedOp, value: Any) -> tuple[Any, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from seatrial.history.recorded import Recorded
-from seatrial.judge.linear.problem import ADD, CAS, JUNK, READ, SET, Misfit, Part, freeze, said
-from seatrial.judge.linear.reading import Call, Parts, Problem, calls, first_value, is_keyed
+from seatrial.judge.linear.problem import ADD, CAS, JUNK, NEVER, READ, SET, Misfit, Part, freeze, said
+from seatrial.judge.linear.reading import Call, Parts, Problem, by_object, calls, first_value, is_keyed
 from seatrial.judge.modelling import Options
 
 READS = {"read": "read", "r": "read", "get": "read"}
@@ -38,20 +38,15 @@ def cas_register(recorded: Recorded, options: Options) -> Problem:
 
 def _registers(recorded: Recorded, options: Options, verbs: dict[str, str]) -> Problem:
     keyed = is_keyed(recorded, options, frozenset(SWAPS))
-    parts = Parts()
-    by_part: dict[Any, list[Call]] = {}
-    examined = 0
-    for call in calls(recorded, verbs, keyed):
-        examined += 1
-        key = freeze(call.key)
-        parts.of(call.key, key)
-        by_part.setdefault(key, []).append(call)
-    observing = 0
-    for key, part in parts.found.items():
-        start = freeze(first_value(recorded, options, part.key, None))
-        observing += _fill_register(part, by_part[key], start, options.nil == "wildcard")
+    parts, examined, observing = [], 0, 0
+    for key, found in by_object(recorded, verbs, keyed):
+        part = Part(key)
+        examined += len(found)
+        start = freeze(first_value(recorded, options, key, None))
+        observing += _fill_register(part, found, start, options.nil == "wildcard")
+        parts.append(part)
     words = ("values are [key, value]",) if keyed else ()
-    return Problem(list(parts.found.values()), examined, observing, words, "zones")
+    return Problem(parts, examined, observing, words, "zones")
 
 
 def _fill_register(part: Part, found: list[Call], start: Any, wildcard: bool) -> int:
@@ -59,34 +54,40 @@ def _fill_register(part: Part, found: list[Call], start: Any, wildcard: bool) ->
     rows: list[tuple[Call, str, Any, Any]] = []
     ids: dict[Any, int] = {}
     observing = 0
+    opened = False
     for call in found:
-        if call.f == "read":
-            if call.open or (wildcard and call.value is None):
+        opened = opened or call.end == NEVER
+        f = call.f
+        if f == "read":
+            value = call.value
+            if call.end == NEVER or (wildcard and value is None):
                 continue
-            value = freeze(call.value)
-            ids.setdefault(value, len(ids) + 1)
-            rows.append((call, "read", value, None))
+            value = value if type(value) is int else freeze(value)
+            if value not in ids:
+                ids[value] = len(ids) + 1
+            rows.append((call, f, value, None))
             observing += 1
-        elif call.f == "write":
-            rows.append((call, "write", None, freeze(call.arg)))
+        elif f == "write":
+            rows.append((call, f, None, freeze(call.arg)))
         else:
             old, new = _old_new(call)
-            rows.append((call, "cas", old, new))
-            observing += not call.open
+            rows.append((call, f, old, new))
+            observing += call.end != NEVER
             ids.setdefault(old, len(ids) + 1)
-    if any(c.open for c, _, _, _ in rows):
+    if opened:
         rows, ids = _useful(rows)
     part.initial = ids.get(start, JUNK)
     part.names = {number: value for value, number in ids.items()}
-    for call, f, old, new in rows:
-        a, b = ids.get(old, JUNK) if f != "write" else 0, ids.get(new, JUNK)
-        if f == "read" or (f == "cas" and a == b):
-            part.add(call.op.index, call.start, call.end, READ, a, 0)
-        elif f == "write":
-            part.add(call.op.index, call.start, call.end, SET, 0, b)
-        else:
-            part.add(call.op.index, call.start, call.end, CAS, a, b)
+    part.fill([_row(call, f, ids.get(old, JUNK), ids.get(new, JUNK)) for call, f, old, new in rows])
     return observing
+
+
+def _row(call: Call, f: str, old: int, new: int) -> tuple[int, int, int, int, int, int]:
+    if f == "write":
+        return call.op.index, call.start, call.end, SET, 0, new
+    if f == "read" or old == new:
+        return call.op.index, call.start, call.end, READ, old, 0
+    return call.op.index, call.start, call.end, CAS, old, new
 
 
 def _old_new(call: Call) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from seatrial.history.recorded import Recorded
-from seatrial.judge.linear.checks import ENCODERS
+from seatrial.judge.linear.encoders import ENCODERS
 from seatrial.judge.linear.oracle import brute_force
 from seatrial.judge.linear.planner import judge_parts
 from seatrial.judge.linear.sampling import KINDS, Dice, disturb, sample
