@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from seatrial import judging
+from seatrial.clock import SystemClock
 from seatrial.history import Flag, OpOutcome, Verb
+from seatrial.history.recorded import Recorded, RecordedOp
 from seatrial.judge import models
+from seatrial.judge.modelling import LinearPicture
 from seatrial.store.journal import JournalWriter
 from seatrial.store.seal import seal
+from seatrial.verdict import Outcome
 
 GOOD = "{:type :invoke, :process 0, :f :write, :value 1}\n{:type :ok, :process 0, :f :write, :value 1}\n"
 READ = "{:type :invoke, :process %d, :f :read, :value nil}\n{:type :ok, :process %d, :f :read, :value %d}\n"
@@ -128,6 +133,53 @@ def test_a_users_own_model(files: Path) -> None:
     )
     assert history("check", "good.edn", "--model", "own", "--step", "mine.py", cwd=files).returncode == 0
     assert history("check", "bad.edn", "--model", "own", "--step", "mine.py", cwd=files).returncode == 1
+
+
+def test_a_failure_is_drawn_as_a_page_and_as_text(files: Path) -> None:
+    done = history("check", "bad.edn", "--model", "register", "--html", "page.html", "--picture", cwd=files)
+    assert done.returncode == 1
+    assert "longest order" in done.stdout
+    page = (files / "page.html").read_text()
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+WRONG = {  # the smallest thing that each model of linearizability must refuse: f, arg, value by one process in turn
+    "register": [("read", None, 9)],
+    "cas-register": [("write", 1, 1), ("cas", [2, 3], [2, 3])],
+    "multi-register": [("read", {"x": None}, {"x": 9})],
+    "kv": [("get", ["a", None], ["a", "b"])],
+    "mutex": [("acquire", None, None), ("acquire", None, None)],
+    "owner-lock": [("acquire", None, None), ("acquire", None, None)],
+    "linear-set": [("contains", 1, True)],
+    "fifo-queue": [("dequeue", None, 9)],
+    "stack": [("pop", None, 9)],
+    "priority-queue": [("delete-min", None, 9)],
+    "linear-counter": [("read", None, 9)],
+}
+
+
+@pytest.mark.parametrize("model", WRONG)
+def test_every_model_of_linearizability_refuses_and_draws(files: Path, model: str) -> None:
+    ops = tuple(
+        RecordedOp(index=n, process=n, f=f, arg=arg, value=value, outcome=OpOutcome.OK, start=2 * n, end=2 * n + 1)
+        for n, (f, arg, value) in enumerate(WRONG[model])
+    )
+    recorded, asked = Recorded(ops=ops), judging.Asked(model=model, nil="strict", initial="" if model == "kv" else None)
+    finding = judging.check(recorded, asked, SystemClock())
+    assert finding.outcome is Outcome.FAIL, finding.reason
+    [drawn] = judging.pictures(recorded, asked, SystemClock())
+    assert isinstance(drawn, LinearPicture)
+    assert drawn.ops
+
+
+def test_sessions_without_time_are_not_given_one(files: Path) -> None:
+    rows = [("r", 0, 1), ("w", 1, 1)]  # in the file the read comes first, which says nothing
+    made = [{"type": "ok", "process": p, "f": {"r": "read", "w": "write"}[f], "value": v} for f, p, v in rows]
+    (files / "alone.jsonl").write_text("".join(json.dumps(one) + "\n" for one in made))
+    done = history("check", "alone.jsonl", "--model", "register", cwd=files)
+    assert done.returncode == 0, done.stdout
+    assert "no time between processes" in done.stdout
 
 
 def test_initial_values_and_keys_of_many_objects(files: Path) -> None:

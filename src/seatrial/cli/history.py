@@ -43,6 +43,7 @@ def history() -> None:
 @click.option("--budget", default="60s", show_default=True, help="Time for the search; after it: inconclusive.")
 @click.option("--memory", default="2GiB", show_default=True, help="Memory for the search; beyond it: inconclusive.")
 @click.option("--html", default=None, metavar="OUT", help="Write a page with a picture of what was found.")
+@click.option("--picture", is_flag=True, help="Draw what was found as text, below the finding.")
 @json_option
 def check(
     file: str,
@@ -57,6 +58,7 @@ def check(
     budget: str,
     memory: str,
     html: str | None,
+    picture: bool,
     as_json: bool,
 ) -> int:
     """Judge FILE by a model.
@@ -82,9 +84,13 @@ def check(
     with show.Reading(clock) as told:
         recorded = judging.load(file, format_, keyed=keyed, told=told)
     finding = judging.check(recorded, asked, clock)
+    drawn = judging.pictures(recorded, asked, clock) if html or picture else []
+    code = show.answer(recorded, finding, asked, file, as_json)
+    if picture and not as_json:
+        show.draw(drawn)
     if html:
-        show.write_page(html, recorded, finding)
-    return show.answer(recorded, finding, asked, file, as_json)
+        show.write_page(html, recorded, finding, drawn)
+    return code
 
 
 @history.command(name="slice")

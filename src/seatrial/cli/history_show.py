@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from seatrial.clock import NS, Clock
 from seatrial.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNPROVEN, UsageError
 from seatrial.history.recorded import Recorded
 from seatrial.judge import models
+from seatrial.judge.modelling import Picture
 from seatrial.verdict import EXIT_CODES, Evidence, Finding, Outcome
 
 MARKS = {Outcome.PASS: "pass", Outcome.FAIL: "FAIL", Outcome.INCONCLUSIVE: "INCONCLUSIVE"}
 _SHOWN_OPS = 12
+_SHOWN_PICTURES = 3
 _MIB = 1 << 20
 
 
@@ -150,14 +153,24 @@ def write(recorded: Recorded, out: str, to: str | None) -> int:
     return EXIT_UNPROVEN if recorded.problems else EXIT_PASS
 
 
-def write_page(out: str, recorded: Recorded, finding: Finding) -> None:
-    """Write the page with a picture of a finding."""
+def draw(drawn: Sequence[Picture]) -> None:
+    """Print pictures as text; there is nothing to draw of a recording that is right."""
+    from seatrial.report.picture_text import terminal
+
+    for one in drawn[:_SHOWN_PICTURES]:
+        click.echo(f"\n{terminal(one)}")
+
+
+def write_page(out: str, recorded: Recorded, finding: Finding, drawn: Sequence[Picture]) -> None:
+    """Write the page with the pictures of a finding."""
     from seatrial.report import pictures
 
     try:
-        Path(out).write_text(pictures.page(recorded, finding), encoding="utf-8", errors="surrogateescape")
+        page = pictures.page(drawn, finding, recorded.source)
+        Path(out).write_text(page, encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise UsageError(f"--html {out} cannot be written: {error.strerror}; name another file") from None
+    click.echo(f"the page is {out}", err=True)
 
 
 def models_json() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from seatrial.errors import UsageError
 from seatrial.judge.modelling import ModelCheck
@@ -174,3 +175,8 @@ def load(name: str) -> ModelCheck:
     module, _, function = MODELS[name].check.partition(":")
     found: ModelCheck = getattr(import_module(module), function)
     return found
+
+
+def beside(name: str, function: str) -> Any:
+    """Return another function of the module of a model's checker (explain, selftest), None when there is none."""
+    return getattr(import_module(MODELS[name].check.partition(":")[0]), function, None)

@@ -1,27 +1,19 @@
-"""Judges recordings: opens files, run folders, stdin and gzip, joins formats and models, and keeps to the budgets."""
+"""Opens recordings: files, run folders, folders of logs, stdin, gzip; and cuts parts out of them."""
 
 from __future__ import annotations
 
 import gc
-import json
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
-
 from seatrial import formats
-from seatrial.clock import NS, Clock
 from seatrial.errors import Mistake, UsageError
-from seatrial.formats.edn import EdnError, Forms
 from seatrial.formats.source import Source
 from seatrial.history.recorded import Recorded, RecordedOp
-from seatrial.judge import models
-from seatrial.judge.modelling import Options
-from seatrial.verdict import Finding, Outcome
 
 CHUNK = 1 << 20
 STDIN = "-"
@@ -31,19 +23,6 @@ Told = Callable[[int, int | None], None]  # bytes read so far, of how many (None
 
 def _silent(_done: int, _all: int | None) -> None:
     return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What to judge a recording by, as a user says it. budget_s: seconds; memory: bytes; extra: the model's own."""
-
-    model: str
-    nil: str = "wildcard"
-    initial: Any = None
-    level: str = ""
-    budget_s: float = 60.0
-    memory: int = 2 << 30
-    extra: Mapping[str, Any] | None = None
 
 
 def load(path: str, format: str = "auto", *, keyed: bool = False, told: Told = _silent) -> Recorded:
@@ -71,24 +50,6 @@ def _load(path: str, format: str, keyed: bool, told: Told) -> Recorded:
     return _keyed(recorded) if keyed and not recorded.keyed else recorded
 
 
-def check(recorded: Recorded, asked: Asked, clock: Clock) -> Finding:
-    """Judge a recording. A pass on half a file is no pass: what could not be read makes it inconclusive.
-
-    Raises UsageError when the model is not known.
-    """
-    judge = models.load(asked.model)
-    end = clock.now_ns() + int(asked.budget_s * NS)
-    options = Options(
-        nil=asked.nil,
-        initial=asked.initial,
-        expired=lambda: clock.now_ns() >= end,
-        memory_bytes=asked.memory,
-        level=asked.level,
-        extra=dict(asked.extra or {}),
-    )
-    return _told_of(recorded, judge(recorded, options))
-
-
 def part(recorded: Recorded, wanted: Iterable[int]) -> Recorded:
     """Return the recording with those ops alone, under new numbers, their order kept. Raises UsageError."""
     known = {op.index for op in recorded.ops}
@@ -97,51 +58,6 @@ def part(recorded: Recorded, wanted: Iterable[int]) -> Recorded:
         raise UsageError(f"--ops {missing[0]}: there is no such op; {recorded.source} has {len(known)}, from 0")
     kept = [op for op in recorded.ops if op.index in chosen]
     return replace(recorded, ops=tuple(replace(op, index=number) for number, op in enumerate(kept)), notes=())
-
-
-def value_of(text: str) -> Any:
-    """Return a value that a user typed: JSON or EDN (nil, 0, "a", [1 2]); a bare word is text. Raises UsageError."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    forms = Forms(envelope=("[", 1))
-    try:
-        found = forms.feed(text, last=True)
-    except EdnError as error:
-        raise UsageError(f"{text}: {error.problem}; JSON or EDN is expected, such as 0, nil or [1 2]") from None
-    if len(found) != 1 or not forms.between:
-        raise UsageError(f"{text!r} is not one value; JSON or EDN is expected, such as 0, nil or [1 2]")
-    return found[0][1]
-
-
-def own_model(path: str) -> dict[str, Any]:
-    """Return what a user's file defines for the model "own": step, and initial and partition when they are there.
-
-    Raises UsageError that says what is wrong with the file.
-    """
-    file = Path(path)
-    names: dict[str, Any] = {"__name__": file.stem, "__file__": str(file)}
-    try:
-        exec(compile(file.read_bytes(), str(file), "exec"), names)  # the user's own file, named on the command line
-    except OSError as error:
-        raise UsageError(f"--step {path} cannot be read: {error.strerror}; give a Python file") from None
-    except Exception as error:
-        raise UsageError(f"--step {path}: {type(error).__name__}: {error}; a Python file is expected") from None
-    if not callable(names.get("step")):
-        raise UsageError(f"--step {path} defines no step(state, f, arg, value) that returns (ok, next state)")
-    return {name: names[name] for name in ("step", "initial", "partition") if name in names}
-
-
-def _told_of(recorded: Recorded, finding: Finding) -> Finding:
-    if not recorded.problems:
-        return finding
-    unread = "; ".join(recorded.problems[:3])
-    if finding.outcome is Outcome.PASS:
-        reason = f"what was read is right, but not all could be read: {unread}"
-        return msgspec.structs.replace(finding, outcome=Outcome.INCONCLUSIVE, reason=reason)
-    reason = f"{finding.reason} (not all could be read: {unread})".lstrip()
-    return msgspec.structs.replace(finding, reason=reason)
 
 
 def _keyed(recorded: Recorded) -> Recorded:
