@@ -9,12 +9,12 @@ import pytest
 
 from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded
-from seatrial.judge.linear import zone_columns
+from seatrial.judge.linear import zone_columns, zones
 from seatrial.judge.linear.encoders import ENCODERS
 from seatrial.judge.linear.problem import JUNK, SET, Part
 from seatrial.judge.linear.sampling import Dice, disturb, sample
 from seatrial.judge.linear.zone_columns import scan, zones_hold
-from seatrial.judge.linear.zones import unique_register
+from seatrial.judge.linear.zones import _holds_as_columns, unique_register
 from seatrial.judge.modelling import Options
 
 
@@ -59,6 +59,8 @@ def test_columns_agree_with_calls() -> None:
         assert answer is not None
         verdicts.append(answer[1] is None)
         assert (zones_hold(*columns([part])) is None) is verdicts[-1], part
+        if len(part) > 2:
+            assert not _holds_as_columns(part) or verdicts[-1]
     assert 100 < sum(verdicts) < 1400, "both verdicts must come up for this to show anything"
 
 
@@ -85,3 +87,12 @@ def test_compiled_scan_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zone_columns, "WORTH", 0)
     assert zone_columns._scan(1) is not scan
     assert [zones_hold(*columns([p])) for p in parts] == plain
+
+
+def test_large_registers_are_judged_as_columns_and_still_name_the_ops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zones, "COLUMNS_FROM", 1)
+    for part in histories(400):
+        as_columns = unique_register(part)
+        with monkeypatch.context() as plain:
+            plain.setattr(zones, "COLUMNS_FROM", 1 << 60)
+            assert unique_register(part) == as_columns
