@@ -21,6 +21,8 @@ CORPORA = Path(os.environ.get("SEATRIAL_CORPORA") or ROOT.parent / "shared" / "c
 MANIFEST = CORPORA / "manifest.json"
 SLOW_BYTES = 1_000_000  # larger files are judged in the long part
 # A history without a single read cannot be shown right: the manifest calls it valid, we say that it shows nothing.
+# Called valid by its manifest, and left open by us: the reason that the finding must give.
+UNDECIDED = {"ligurio__elle-cli/histories/elle/rw-register.edn": "no op of the recording wrote"}
 NOT_INVALID = {Outcome.PASS, Outcome.NOT_TESTED}
 
 
@@ -111,7 +113,9 @@ def test_the_corpora_are_there() -> None:
 @pytest.mark.parametrize("case", parameters())
 def test_a_corpus_file_comes_out_as_its_manifest_says(case: Case) -> None:
     finding = judged(case)
-    if case.valid:
+    if case.path in UNDECIDED and finding.outcome is Outcome.INCONCLUSIVE:
+        assert UNDECIDED[case.path] in finding.reason
+    elif case.valid:
         assert finding.outcome in NOT_INVALID, finding.reason
         assert finding.outcome is Outcome.PASS or not finding.examined or "read" in finding.reason, finding.reason
     else:
