@@ -23,7 +23,7 @@ from seatrial.engine.healing import Healed, heal_dead_run, heal_run
 from seatrial.engine.lifecycle import Trial
 from seatrial.engine.parts import Parts
 from seatrial.errors import EnvironmentTrouble, InternalError, UsageError
-from seatrial.history import AnyEvent, ArtefactInstalled, RunStarted
+from seatrial.history import AnyEvent, ArtefactInstalled, ProbeSample, RunStarted
 from seatrial.host import undoing
 from seatrial.plan import Plan
 from seatrial.ports import Deployment, Say, Site
@@ -37,6 +37,9 @@ SETTLE_S = 20.0  # a guardian needs far less
 _LOOK_S = 0.05
 
 
+SHOW_EVERY_S = 0.5  # how often the live view is told what no event tells
+
+
 class Live(Protocol):
     """Somebody who watches a run while it goes; may not slow or break it."""
 
@@ -46,6 +49,10 @@ class Live(Protocol):
 
     def event(self, event: AnyEvent) -> None:
         """Take one event."""
+        ...
+
+    def ops(self, completed: int) -> None:
+        """Take the number of ops that have completed so far."""
         ...
 
     def stop(self) -> None:
@@ -179,8 +186,28 @@ async def _execute(
         if live:
             live.start()
         asking.answer_with(trial.interrupt)
-        await trial.run()
+        watching = asyncio.create_task(_show(trial, live, clock)) if live else None
+        try:
+            await trial.run()
+        finally:
+            if watching:
+                watching.cancel()
+                await asyncio.wait({watching})
         return trial
+
+
+async def _show(trial: Trial, live: Live, clock: Clock) -> None:
+    """Tell the live view now and then what no event tells: completed ops, and how the probes do."""
+    while True:
+        await clock.sleep(SHOW_EVERY_S)
+        crew, observer = trial.stages.crew, trial.stages.observer
+        with contextlib.suppress(Exception):  # it only watches
+            if crew:
+                live.ops(crew.completed())
+            if observer:
+                for probe in trial.plan.probes:
+                    ok = not observer.dead_for_s(probe.name)
+                    live.event(ProbeSample(t_ns=clock.now_ns(), probe=probe.name, ok=ok, latency_ns=0))
 
 
 def make_parts(plan: Plan, folder: RunFolder, clock: Clock) -> Parts:
