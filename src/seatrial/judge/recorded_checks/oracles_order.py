@@ -88,7 +88,7 @@ def _order(recorded: Recorded, sent: list[Message], polled: list[Message]) -> bo
                     at[key] = offset
             for key, offset, _, by in sent:
                 if by is op:
-                    if offset <= wrote.get(key, -1):
+                    if key in wrote and offset <= wrote[key]:
                         return True
                     wrote[key] = offset
     return False

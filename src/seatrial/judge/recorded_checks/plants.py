@@ -117,7 +117,8 @@ def log(recorded: Recorded, dice: Dice) -> Planted:
     yield "lost", _repolled(recorded, lambda pairs: [p for p in pairs if p[1] != value])
     yield "other value", _repolled(recorded, lambda pairs: [[o, -7] if o == offset else [o, v] for o, v in pairs])
     yield "other offset", _repolled(recorded, lambda pairs: [[o + 1001 if o == offset else o, v] for o, v in pairs])
-    long = [op for op in _ok(recorded, "poll") if len(op.value[0][1].get(0, [])) > 2]
+    polls = [op for op in _ok(recorded, "poll") if len(op.value[0][1].get(0, [])) > 2]
+    long = [op for op in polls if op.value[0][1][0][1][1] in acked]  # else nothing tells of the message in between
     if long:
         op = dice.pick(long)
         pairs = op.value[0][1][0]
