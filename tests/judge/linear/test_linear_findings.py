@@ -11,7 +11,7 @@ from linear_samples import history, judged
 from seatrial.history.ops import OpOutcome
 from seatrial.history.recorded import Recorded
 from seatrial.judge.linear.encoders import ENCODERS
-from seatrial.judge.linear.explain import explain
+from seatrial.judge.linear.explain import explain, pictures
 from seatrial.judge.linear.planner import judge_parts
 from seatrial.judge.linear.sampling import Dice, sample
 from seatrial.judge.linear.search import LEGAL
@@ -132,6 +132,15 @@ def test_explanation_says_where_every_order_stops() -> None:
         assert order["stops_at"] == 4
         assert order["stops_at"] not in taken
         assert {"op": 4, "state": "2"} in order["refused"]
+
+
+def test_picture_has_the_partition_and_its_longest_orders() -> None:
+    rows = [(1, 2, "write", ["a", 1]), (3, 4, "write", ["b", 2]), (5, 6, "read", ["b", None], ["b", 1])]
+    found = pictures("register", history(*rows, initial=0), Options(nil="strict"))
+    assert [(p.partition, p.initial, p.stuck_at) for p in found] == [("b", "a value that no op observes", 2)]
+    assert {op.index for op in found[0].ops} == {1, 2}
+    assert found[0].prefixes[0].order == (1,)
+    assert "not legal" in found[0].prefixes[0].why
 
 
 def test_explanation_of_a_legal_history_is_short() -> None:

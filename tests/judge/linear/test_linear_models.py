@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -313,6 +314,19 @@ def test_nil_read_is_any_value_only_as_wildcard() -> None:
 def test_history_without_answers_proves_nothing() -> None:
     assert judged("register", history((1, 2, "write", 1), (3, 4, "write", 2))).outcome is Outcome.NOT_TESTED
     assert judged("kv", history()).outcome is Outcome.NOT_TESTED
+
+
+def test_recording_without_real_time_is_not_tested() -> None:
+    recorded = replace(history((1, 2, "write", 1), (3, 4, "read", None, 1)), realtime=False)
+    finding = judged("register", recorded)
+    assert finding.outcome is Outcome.NOT_TESTED
+    assert "real time" in finding.reason
+
+
+def test_recording_that_says_it_is_keyed_is_split() -> None:
+    rows = [(1, 2, "enqueue", ["a", 1]), (3, 4, "enqueue", ["b", 2]), (5, 6, "dequeue", ["b", None], ["b", 2])]
+    assert judged("fifo-queue", replace(history(*rows), keyed=True)).outcome is PASS
+    assert judged("fifo-queue", history(*rows)).outcome is FAIL
 
 
 @pytest.mark.parametrize("model", ["register", "kv", "counter", "multi-register", "priority-queue", "mutex"])

@@ -24,6 +24,9 @@ WITNESS_STEPS = 200_000
 
 def check(model: str, recorded: Recorded, options: Options) -> Finding:
     """Judge whether the recording is linearizable as the model. Never raises on any history."""
+    if not recorded.realtime:
+        why = "the recording has no order between processes, and linearizability is about real time"
+        return _finding(model, Outcome.NOT_TESTED, len(recorded.ops), why)
     try:
         with _no_collection(len(recorded.ops)):
             problem = ENCODERS[model](recorded, options)
@@ -59,7 +62,7 @@ def _conclude(model: str, problem: Problem, found: list[Judged], recorded: Recor
     if undecided:
         return _finding(model, Outcome.INCONCLUSIVE, problem.examined, _how_far(undecided, found), figures)
     if not problem.observing:
-        why = "no op answers anything, so that no answer could have been wrong"
+        why = "no op answers anything (there is no completed read), so that no answer could have been wrong"
         return _finding(model, Outcome.NOT_TESTED, problem.examined, why, figures)
     if recorded.problems:
         why = f"what could be read is linearizable, but: {recorded.problems[0]}"

@@ -9,9 +9,9 @@ from seatrial.judge.linear.checks import proof_of
 from seatrial.judge.linear.encoders import ENCODERS
 from seatrial.judge.linear.minimise import prefix
 from seatrial.judge.linear.planner import Judged, judge_parts
-from seatrial.judge.linear.problem import ILLEGAL, NEVER, Misfit, Part
+from seatrial.judge.linear.problem import ILLEGAL, NEVER, Misfit, Part, said
 from seatrial.judge.linear.search import LEGAL, NOT_LEGAL, Search
-from seatrial.judge.modelling import Options
+from seatrial.judge.modelling import LinearPicture, Options, Prefix
 
 ORDERS = 8  # furthest orders shown of a partition
 CALLS = 400  # latest calls shown of a partition
@@ -23,9 +23,9 @@ def explain(model: str, recorded: Recorded, options: Options) -> dict[str, Any]:
     """Return model, outcome and, for each partition that is not legal, what was tried.
 
     {"model", "outcome": "legal" | "illegal" | "undecided" | "misfit", "problem", "partitions": [{"key", "outcome",
-    "method", "core": op numbers that are illegal by themselves, "calls": [{"op", "process", "f", "arg", "value",
-    "start", "end" (None while open), "required", "core"}], "orders": [{"calls": [{"op", "state" (words, after it)}],
-    "stops_at": op that ends next and has no place, "refused": [{"op", "state"}] what is illegal there}]}]}
+    "method", "initial": words, "core": op numbers that are illegal by themselves, "calls": [{"op", "process", "f",
+    "arg", "value", "start", "end" (None while open), "required", "core"}], "orders": [{"calls": [{"op", "state": words,
+    after it}], "stops_at": op that ends next and has no place, "refused": [{"op", "state"}]: illegal there}]}]}
     """
     try:
         found = judge_parts(ENCODERS[model](recorded, options), options)
@@ -36,6 +36,35 @@ def explain(model: str, recorded: Recorded, options: Options) -> dict[str, Any]:
     by_index = {op.index: op for op in recorded.ops} if shown else {}
     partitions = [_partition(judged, options, by_index) for judged in shown]
     return {"model": model, "outcome": outcome, "problem": "", "partitions": partitions}
+
+
+def pictures(model: str, recorded: Recorded, options: Options) -> tuple[LinearPicture, ...]:
+    """Return a picture for each partition that is illegal or undecided; none for a legal history."""
+    by_index = {op.index: op for op in recorded.ops}
+    return tuple(_picture(model, p, by_index) for p in explain(model, recorded, options)["partitions"])
+
+
+def _picture(model: str, found: dict[str, Any], by_index: dict[int, Any]) -> LinearPicture:
+    prefixes = []
+    for order in found["orders"]:
+        refused = next((r for r in order["refused"] if r["op"] == order["stops_at"]), None)
+        why = "" if refused is None else f"it is not legal where the state is {refused['state']}"
+        prefixes.append(
+            Prefix(
+                order=tuple(c["op"] for c in order["calls"]),
+                states=tuple(c["state"] for c in order["calls"]),
+                next_op=order["stops_at"],
+                why=why,
+            )
+        )
+    return LinearPicture(
+        model=model,
+        partition="" if found["key"] is None else said(found["key"]),
+        ops=tuple(by_index[c["op"]] for c in found["calls"]),
+        prefixes=tuple(prefixes),
+        stuck_at=prefixes[0].next_op if prefixes else None,
+        initial=found["initial"],
+    )
 
 
 def _partition(judged: Judged, options: Options, by_index: dict[int, Any]) -> dict[str, Any]:
@@ -53,6 +82,7 @@ def _partition(judged: Judged, options: Options, by_index: dict[int, Any]) -> di
         "key": part.key,
         "outcome": "illegal" if illegal else "undecided",
         "method": judged.method,
+        "initial": part.word(part.initial),
         "core": numbers,
         "calls": _calls(part, set(numbers), by_index)[-CALLS:],
         "orders": [_order(part, search, way) for way, _ in _furthest(search)],

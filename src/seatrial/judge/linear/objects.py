@@ -8,7 +8,7 @@ from typing import Any
 
 from seatrial.history.recorded import Recorded
 from seatrial.judge.linear.problem import CAS, LOOK, MOVE, NEVER, READ, SET, Misfit, Part, Space, Step, freeze, said
-from seatrial.judge.linear.reading import Call, Parts, Problem, calls, first_value, is_keyed
+from seatrial.judge.linear.reading import Call, Parts, Problem, calls, first_value, is_keyed, says_keyed
 from seatrial.judge.modelling import Options
 
 ENQUEUES = {"enqueue": "in", "enq": "in", "send": "in", "push": "in", "add": "in", "put": "in", "insert": "in"}
@@ -89,7 +89,7 @@ def _ranked(call: Call, value: Any) -> Any:
 
 
 def _bag(recorded: Recorded, options: Options, verbs: dict[str, str], step: Step, method: str) -> Problem:
-    keyed = bool((options.extra or {}).get("keyed"))
+    keyed = says_keyed(recorded, options)
     parts, examined, observing = Parts(), 0, 0
     shape: Callable[[Call, Any], Any] = _ranked if method == "priority" else lambda _, value: freeze(value)
     for call in calls(recorded, verbs, keyed):
@@ -121,7 +121,7 @@ def a_set(recorded: Recorded, options: Options) -> Problem:
     Without reads of the whole set every element is an object of its own; an answer true or false of add and
     remove says whether it changed the set.
     """
-    keyed = bool((options.extra or {}).get("keyed"))
+    keyed = says_keyed(recorded, options)
     found = list(calls(recorded, SETS, keyed))
     if any(c.f == "read" for c in found):
         return _whole_set(recorded, options, found)

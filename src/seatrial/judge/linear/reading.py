@@ -101,8 +101,8 @@ def is_keyed(recorded: Recorded, options: Options, pairs: frozenset[str] = froze
     asked = (options.extra or {}).get("keyed")
     if asked is not None:
         return bool(asked)
-    if not recorded.ops:
-        return False
+    if recorded.keyed or not recorded.ops:
+        return recorded.keyed
     for op in recorded.ops:
         if not _is_pair(op.arg) or isinstance(op.arg[0], (list, tuple, dict)):
             return False
@@ -111,6 +111,11 @@ def is_keyed(recorded: Recorded, options: Options, pairs: frozenset[str] = froze
         if op.outcome is OpOutcome.OK and not (_is_pair(op.value) and op.value[0] == op.arg[0]):
             return False
     return True
+
+
+def says_keyed(recorded: Recorded, options: Options) -> bool:
+    """Return whether values are [key, value] where looks cannot tell: as the options or the recording say."""
+    return bool((options.extra or {}).get("keyed", recorded.keyed))
 
 
 def first_value(recorded: Recorded, options: Options, key: Any, default: Any) -> Any:
