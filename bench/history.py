@@ -6,8 +6,10 @@ PORCUPINE is any program that takes a file (Jepsen's text log, or Porcupine's kv
 it, and prints the best milliseconds of the check alone and its verdict, e.g. "12.5 Illegal". Without it the figures
 of history_recorded.json stand beside ours, with their date; --record renews them.
 
-Of ours `check` is the judging alone, the best of the rounds in one process (kernels loaded), `once` the first time it
-was done there; `load` is the reading of the file. The best is taken, since neighbours on the machine only ever add.
+Of ours `load` is the reading of the file; `decide` the verdict alone (encoding and search), which is what Porcupine's
+time is; `warm` the same with the compiled kernel, which a process that judges one small file does not load; `check`
+adds the smallest proof in words; `once` is the first check in its process. Each is the best of the rounds, since neighbours
+on the machine only ever add; ratio: Porcupine's time / the better of `decide` and `warm`.
 Peak memory is that of the whole process.
 Corpora: SEATRIAL_CORPORA, or ../shared/corpora. It judges nothing.
 """
@@ -74,18 +76,22 @@ def corpora(known: dict[str, Any], seen: dict[str, float], rounds: int) -> None:
     ours = run_worker({"files": [str(one) for one in files], "rounds": rounds})["files"]
     rows = []
     for file, one in zip(files, ours, strict=True):
-        theirs, source = porcupine(file, known, seen, rounds)
-        rows.append((file.name, one, theirs, theirs / one["check_ms"] if theirs else 0.0))
+        theirs, _, source = porcupine(file, known, seen, rounds)
+        rows.append((file.name, one, theirs, theirs / best(one) if theirs else 0.0))
     print(f"corpora: {len(rows)} files, best of {rounds} rounds; Porcupine {source}")
-    print(f"{'file':16}{'ops':>6}{'load ms':>9}{'once ms':>9}{'check ms':>10}{'Porcupine ms':>14}{'ratio':>8}")
+    print(
+        f"{'file':16}{'ops':>6}{'load ms':>9}{'once ms':>9}{'check ms':>10}"
+        f"{'decide':>9}{'warm':>9}{'Porcupine ms':>14}{'ratio':>8}"
+    )
     shown = sorted(rows, key=lambda row: row[3])
     for name, one, theirs, ratio in [*shown[:8], *[row for row in shown[8:] if row[0].startswith("c")]]:
         print(
             f"{name:16}{one['ops']:6}{one['load_ms']:9.2f}{one['once_ms']:9.2f}{one['check_ms']:10.3f}"
+            f"{one['decide_ms']:9.3f}{one['warm_ms']:9.3f}"
             f"{theirs:14.3f}{ratio:8.2f}"
         )
     ratios = [row[3] for row in rows]
-    total, their_total = sum(row[1]["check_ms"] for row in rows), sum(row[2] for row in rows)
+    total, their_total = sum(best(row[1]) for row in rows), sum(row[2] for row in rows)
     print(
         f"all files: ours {total:.1f} ms, Porcupine {their_total:.1f} ms; median ratio {statistics.median(ratios):.2f};"
         f" faster on {sum(r > 1 for r in ratios)} of {len(ratios)} (the slowest by ratio are shown)\n"
@@ -94,9 +100,10 @@ def corpora(known: dict[str, Any], seen: dict[str, float], rounds: int) -> None:
 
 def generated(known: dict[str, Any], seen: dict[str, float], largest: int) -> None:
     """Compare on kv histories that are made here: 20 clients, 1,000 ops a key, half of them reads."""
-    print("generated kv histories, 20 clients, 1,000 ops a key (ratio: Porcupine's time / ours, of the check alone)")
+    print("generated kv histories, 20 clients, 1,000 ops a key (ratio: Porcupine's time / our decide)")
     print(
-        f"{'ops':>10}{'load s':>9}{'check s':>9}{'ops/s':>12}{'peak MiB':>10}{'Porcupine s':>13}{'MiB':>7}{'ratio':>8}"
+        f"{'ops':>10}{'load s':>9}{'check s':>9}{'decide s':>10}{'ops/s':>12}{'peak MiB':>10}"
+        f"{'Porcupine s':>13}{'MiB':>7}{'ratio':>8}"
     )
     with tempfile.TemporaryDirectory() as folder:
         for many in sizes(largest):
@@ -105,13 +112,19 @@ def generated(known: dict[str, Any], seen: dict[str, float], largest: int) -> No
                 out.writelines(kv_lines(many))
             one = run_worker({"files": [str(file)], "rounds": 1})
             row = one["files"][0]
-            theirs, source = porcupine(file, known, seen, 1)
-            check = row["check_ms"] / 1000
+            theirs, their_peak, source = porcupine(file, known, seen, 1)
+            check, decide = row["check_ms"] / 1000, best(row)
             print(
-                f"{many:10}{row['load_ms'] / 1000:9.2f}{check:9.3f}{many / check:12.0f}{one['peak_mib']:10.0f}"
-                f"{theirs / 1000:13.3f}{their_peak():7.0f}{theirs / row['check_ms']:8.2f}  {row['outcome']}; {source}"
+                f"{many:10}{row['load_ms'] / 1000:9.2f}{check:9.3f}{decide / 1000:10.3f}"
+                f"{many / decide * 1000:12.0f}{one['peak_mib']:10.0f}"
+                f"{theirs / 1000:13.3f}{their_peak:7.0f}{theirs / decide:8.2f}  {row['outcome']}; {source}"
             )
     print()
+
+
+def best(row: dict[str, Any]) -> float:
+    """Return the better of our two engines, in ms."""
+    return min(row["decide_ms"], row["warm_ms"])
 
 
 def growth(largest: int) -> None:
@@ -135,18 +148,17 @@ def sizes(largest: int) -> Iterator[int]:
         many *= 10
 
 
-def porcupine(file: Path, known: dict[str, Any], seen: dict[str, float], rounds: int) -> tuple[float, str]:
-    """Return (ms, where from) of Porcupine's check of a file; 0 ms when it is not known."""
+def porcupine(file: Path, known: dict[str, Any], seen: dict[str, float], rounds: int) -> tuple[float, float, str]:
+    """Return (ms, peak MiB, where from) of Porcupine's check of a file; 0 ms when it is not known."""
     if not PORCUPINE:
-        return float(known["ms"].get(file.name, 0.0)), f"as recorded on {known['at']}"
-    done = subprocess.run([PORCUPINE, str(file), str(rounds)], capture_output=True, text=True, check=True)
-    seen[file.name] = float(done.stdout.split()[0])
-    return seen[file.name], f"in this run ({done.stdout.split()[1]})"
-
-
-def their_peak() -> float:
-    """Return the peak of the largest child so far in MiB, which is Porcupine: ours run in workers of their own."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 if PORCUPINE else 0.0
+        return float(known["ms"].get(file.name, 0.0)), 0.0, f"as recorded on {known['at']}"
+    with subprocess.Popen([PORCUPINE, str(file), str(rounds)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        said = child.stdout.read().split()
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    seen[file.name] = float(said[0])
+    return seen[file.name], used.ru_maxrss / 1024, f"in this run ({said[1]})"
 
 
 def run_worker(task: dict[str, Any]) -> dict[str, Any]:
@@ -189,16 +201,35 @@ def judged_files(task: dict[str, Any]) -> list[dict[str, Any]]:
             finding = judging.check(recorded, asked, SystemClock())
             took.append((time.perf_counter() - start) * 1000)
         check = min(took)
+        many = task["rounds"] if len(recorded.ops) < 100_000 else 1
+        decide = [decided_ms(recorded, asked, engine, many) for engine in ("auto", "kernel")]
         found.append(
             {
                 "ops": len(recorded.ops),
                 "load_ms": (loaded - begun) * 1000,
                 "once_ms": took[0],
                 "check_ms": check,
+                "decide_ms": decide[0],
+                "warm_ms": decide[1],
                 "outcome": str(finding.outcome),
             }
         )
     return found
+
+
+def decided_ms(recorded: Any, asked: Any, engine: str, rounds: int) -> float:
+    """Return the best time of encoding and search, without words."""
+    from seatrial.judge.linear.encoders import ENCODERS
+    from seatrial.judge.linear.planner import judge_parts
+    from seatrial.judge.modelling import Options
+
+    options = Options(nil=asked.nil, initial=asked.initial, extra={"engine": engine})
+    took = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        judge_parts(ENCODERS[asked.model](recorded, options), options)
+        took.append((time.perf_counter() - start) * 1000)
+    return min(took)
 
 
 def made_in_memory(model: str, many: int) -> dict[str, Any]:
