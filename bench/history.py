@@ -8,8 +8,8 @@ of history_recorded.json stand beside ours, with their date; --record renews the
 
 Of ours `load` is the reading of the file; `decide` the verdict alone (encoding and search), which is what Porcupine's
 time is; `warm` the same with the compiled kernel, which a process that judges one small file does not load; `check`
-adds the smallest proof in words; `once` is the first check in its process. Each is the best of the rounds, since neighbours
-on the machine only ever add; ratio: Porcupine's time / the better of `decide` and `warm`.
+adds the smallest proof in words; `once` is the first check in its process. Each is the best of the rounds, since
+neighbours on the machine only ever add; ratio: Porcupine's time / the better of `decide` and `warm`.
 Peak memory is that of the whole process.
 Corpora: SEATRIAL_CORPORA, or ../shared/corpora. It judges nothing.
 """
