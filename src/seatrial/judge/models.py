@@ -163,6 +163,46 @@ MODELS: dict[str, Model] = {
         "each subscriber gets each event once, in order",
         "publish event; subscribe; event -> event; unsubscribe",
     ),
+    "list-append": Model(
+        "seatrial.judge.transactions.append_check:check",
+        "transactions on lists hold an isolation level (--level)",
+        'txn [["append", key, element], ["r", key, [element ...]] ...]',
+    ),
+    "rw-register": Model(
+        "seatrial.judge.transactions.register_check:check",
+        "transactions on registers hold an isolation level (--level)",
+        'txn [["r"/"w", key, value] ...], values written once a key',
+    ),
+    "causal": Model(
+        "seatrial.judge.transactions.causal_check:causal",
+        "everybody sees cause before effect",
+        "as rw-register or list-append; single reads and writes too",
+    ),
+    "write-skew": Model(
+        "seatrial.judge.transactions.causal_check:write_skew",
+        "nothing that snapshot isolation allows and serializability does not",
+        "as rw-register or list-append",
+    ),
+    "monotonic-reads": Model(
+        "seatrial.judge.transactions.guarantees:monotonic_reads",
+        "a session never reads older than it has read",
+        "as rw-register or list-append; single reads and writes too",
+    ),
+    "monotonic-writes": Model(
+        "seatrial.judge.transactions.guarantees:monotonic_writes",
+        "whoever sees a write of a session sees its earlier ones",
+        "as rw-register or list-append; single reads and writes too",
+    ),
+    "read-your-writes": Model(
+        "seatrial.judge.transactions.guarantees:read_your_writes",
+        "a session never reads older than it has written",
+        "as rw-register or list-append; single reads and writes too",
+    ),
+    "writes-follow-reads": Model(
+        "seatrial.judge.transactions.guarantees:writes_follow_reads",
+        "whoever sees a write sees what its session had read before",
+        "as rw-register or list-append; single reads and writes too",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -33,12 +34,16 @@ class Anomaly:
 
 @dataclass(slots=True)
 class Judged:
-    """What was found in a recording. counts: anomalies of each kind; kept: a few of each; doubts: what is not known."""
+    """What was found in a recording. counts: anomalies of each kind; kept: a few of each; doubts: what is not known.
+
+    notes: what was left out, with how often: told beside any outcome.
+    """
 
     kept: list[Anomaly] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)
     most: int = 3
 
     def add(self, anomaly: Anomaly) -> None:
@@ -55,6 +60,10 @@ class Judged:
         """Count anomalies without keeping them."""
         if more:
             self.counts[name] = self.counts.get(name, 0) + more
+
+    def noted(self) -> list[str]:
+        """Return what was left out, in words."""
+        return [f"{many:,} {what}" for what, many in self.notes.items()]
 
     def against(self, level: Level) -> list[Anomaly]:
         """Return the anomalies that a level forbids."""
@@ -81,7 +90,7 @@ def finding(model: str, judged: Judged, level: Level, *, examined: int, vacuous:
         required=1,
         observed=seen or ("no anomaly" if outcome is Outcome.PASS else ""),
         limit=level.name,
-        reason=". ".join(part for part in (reason, note) if part),
+        reason=". ".join(part for part in (reason, note, *judged.noted()) if part),
         evidence=tuple(_evidence(a) for a in _spread(bad or judged.kept)),
         figures={**{name: float(many) for name, many in judged.counts.items()}, **judged.figures},
     )

@@ -16,8 +16,8 @@ SKEW = "no transactions write what the others of them read, so that only one of 
 
 
 def _at(recorded: Recorded, options: Options, level: str) -> Finding:
-    module = append_check if has_lists(recorded) else register_check
-    return module.check(recorded, replace(options, level=level))
+    check = append_check.check if has_lists(recorded) else register_check.check
+    return check(recorded, replace(options, level=level))
 
 
 def causal(recorded: Recorded, options: Options) -> Finding:
@@ -28,8 +28,8 @@ def causal(recorded: Recorded, options: Options) -> Finding:
 
 def explain(recorded: Recorded, options: Options) -> list[CyclePicture]:
     """Return the cycles that were found, as values to draw."""
-    module = append_check if has_lists(recorded) else register_check
-    return module.explain(recorded, options)
+    explained = append_check.explain if has_lists(recorded) else register_check.explain
+    return explained(recorded, options)
 
 
 def write_skew(recorded: Recorded, options: Options) -> Finding:

@@ -17,7 +17,7 @@ import numpy as np
 from seatrial.history.recorded import Recorded
 from seatrial.judge.modelling import CyclePicture, Edge, Options
 from seatrial.judge.transactions.anomalies import KINDS, Anomaly, Judged, pictures_of
-from seatrial.judge.transactions.append_kernels import WW
+from seatrial.judge.transactions.append_kernels import GLUE, WW
 from seatrial.judge.transactions.columns import show
 from seatrial.judge.transactions.cycles import ANY, Class, find
 from seatrial.judge.transactions.graph import Graph, cyclic_parts, edges_of
@@ -79,10 +79,11 @@ def _monotonic_reads(r: Registers) -> Iterator[Rule]:
         known: dict[Any, list[int]] = {}
         for reader in session:
             for key, writer in dict.fromkeys(r.reads[reader]):
-                for other in known.get(key, ()):
-                    if other != writer:
+                others = known.get(key, [])
+                for other in others:
+                    if other not in (writer, reader):
                         yield other, writer, reader, key, "was read by the reader's session before"
-                known[key] = [writer] if writer != INITIAL else []
+                known[key] = [w for w in dict.fromkeys((writer, *others)) if w == writer != INITIAL or w == reader]
             for _, writer in dict.fromkeys(r.reads[reader]):
                 for key in r.writes[writer] if writer != INITIAL else ():
                     if writer not in known.setdefault(key, []):
@@ -136,10 +137,7 @@ def _own_order(r: Registers) -> Iterator[Rule]:
 def _writes_follow_reads(r: Registers) -> Iterator[Rule]:
     place = _places(r)
     history = [_read_history(r, session) for session in r.sessions]
-    for session, known in zip(r.sessions, history, strict=True):
-        for at, txn in enumerate(session):
-            if r.writes[txn]:
-                yield from ((w, txn, -1, None, "was read by the session before the other wrote") for w in known[at])
+    yield from _reads_before_writes(r, history)
     for session in r.sessions:
         seen: dict[int, int] = {}
         told: dict[Any, dict[int, None]] = {}
@@ -155,6 +153,19 @@ def _writes_follow_reads(r: Registers) -> Iterator[Rule]:
                 for other in told.get(key, ()):
                     if other not in (writer, reader):
                         yield other, writer, reader, key, "was read before a write of that session that was seen"
+
+
+def _reads_before_writes(r: Registers, history: list[list[list[int]]]) -> Iterator[Rule]:
+    """What a session has read comes before all that it writes then: by one node a place, each leading to the next."""
+    node = r.many
+    for session, known in zip(r.sessions, history, strict=True):
+        for at, txn in enumerate(session):
+            if at:
+                yield node - 1, node, -1, None, ""
+            yield from ((w, node, -1, None, "was read by the session before the other wrote") for w in known[at])
+            if r.writes[txn]:
+                yield node, txn, -1, None, ""
+            node += 1
 
 
 def _read_history(r: Registers, session: list[int]) -> list[list[int]]:
@@ -179,11 +190,13 @@ def judge_guarantee(name: str, r: Registers, judged: Judged) -> int:
         judged.add(Anomaly(name=name, what=what, ops=(b, a), key=show(key), ruled_out=_levels_without(name)))
     if initial or not rules:
         return len(held)
-    columns = edges_of([x[0] for x in rules], [x[1] for x in rules], WW, np.arange(len(rules)))
-    apart = np.flatnonzero(columns.source != columns.target)
-    parts = cyclic_parts(Graph(real=r.many, nodes=r.many, edges=columns.take(apart)))
-    for cycle in find(parts, [Class(name, frozenset((WW,)), WW, None, ANY)], lambda: False)[0]:
-        edges = tuple(_edge(r, rules[step[3]]) for step in cycle.steps)
+    kinds = [WW if x[4] else GLUE for x in rules]
+    columns = edges_of([x[0] for x in rules], [x[1] for x in rules], kinds, np.arange(len(rules)))
+    columns = columns.take(np.flatnonzero(columns.source != columns.target))
+    nodes = r.many + sum(map(len, r.sessions))
+    parts = cyclic_parts(Graph(real=r.many, nodes=nodes, edges=columns))
+    for cycle in find(parts, [Class(name, frozenset((WW, GLUE)), WW, None, ANY)], lambda: False)[0]:
+        edges = tuple(_edge(r, rules[step[3]], step[1]) for step in cycle.steps)
         ops = tuple(dict.fromkeys([e.source for e in edges] + [r.op(rules[s[3]][2]) for s in cycle.steps]))
         what = "; ".join(e.why for e in edges)
         ops = tuple(op for op in ops if op >= 0)
@@ -191,9 +204,9 @@ def judge_guarantee(name: str, r: Registers, judged: Judged) -> int:
     return len(held)
 
 
-def _edge(r: Registers, rule: Rule) -> Edge:
-    first, second, reader, key, why = rule
-    a, b = r.op(first), r.op(second)
+def _edge(r: Registers, rule: Rule, then: int) -> Edge:
+    first, _, reader, key, why = rule
+    a, b = r.op(first), r.op(then)
     if reader < 0:
         words = f"op {a} comes before op {b}: it {why}"
     else:
@@ -229,16 +242,18 @@ def _check(name: str, recorded: Recorded, options: Options) -> Finding:
         outcome=outcome,
         examined=held,
         required=1,
-        reason=reason,
+        reason=". ".join(part for part in (reason, *judged.noted()) if part),
         evidence=evidence,
         figures=figures,
     )
 
 
-def explain(recorded: Recorded, options: Options, name: str) -> list[CyclePicture]:
-    """Return the cycles that break a guarantee, as values to draw."""
+def explain(recorded: Recorded, options: Options) -> list[CyclePicture]:
+    """Return the cycles that break any of the guarantees, as values to draw; the anomaly says which it is."""
     judged = Judged()
-    judge_guarantee(name, registers_from(recorded, options, judged), judged)
+    r = registers_from(recorded, options, judged)
+    for name in CLAIMS:
+        judge_guarantee(name, r, judged)
     return pictures_of(judged, recorded.ops)
 
 

@@ -182,3 +182,10 @@ def _between(r: Registers, level: Level, options: Options, judged: Judged) -> No
         judged.add(anomaly)
     if not lost and (stronger.kept or stronger.doubts):
         judged.doubts.append(f"snapshot isolation, which implies {level.name}, does not hold; {level.name} may")
+
+
+def selftest(n: int, seed: int) -> dict[str, Any]:
+    """Compare with the definitions on n random histories, and mutate histories that are known to be good."""
+    from seatrial.judge.transactions.selftesting import registers_selftest
+
+    return registers_selftest(n, seed)

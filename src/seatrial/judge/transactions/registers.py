@@ -85,15 +85,15 @@ def initial_of(recorded: Recorded, options: Options) -> Any:
 def registers_of(recorded: Recorded, options: Options, judged: Judged) -> Registers:
     """Read the transactions; add to `judged` what single reads show, and what cannot be told.
 
-    extra: whole (True: a value that nobody wrote is an anomaly; False: the recording may lack the write). By default
-    recordings of sessions are whole, and those with times are not.
+    extra: whole (True: a value that nobody wrote is an anomaly; False: the recording may lack the write, so that
+    such reads say nothing, and are counted). By default recordings of sessions and our own journals are whole.
     """
     found = list(transactions(recorded))
     statuses = [status_of(op) for op, _ in found]
     writes = _Writes()
     for txn, (_, mops) in enumerate(found):
         writes.add(txn, mops, statuses[txn], statuses)
-    whole = bool((options.extra or {}).get("whole", not recorded.realtime))
+    whole = bool((options.extra or {}).get("whole", not recorded.realtime or recorded.format == "journal"))
     reading = _Reading(found, statuses, writes, initial_of(recorded, options), whole, judged)
     for txn in range(len(found)):
         reading.take(txn)
@@ -167,12 +167,10 @@ class _Reading:
         if self.whole:
             self._add("unwritten-read", txn, key, value, "which nobody wrote")
         else:
-            self._unsure(f"values that no op of the recording wrote (first: op {self.found[txn][0].index})")
+            self.judged.notes["reads of values that no op of the recording wrote were left out"] += 1
 
     def _unsure(self, what: str) -> None:
-        start = what.split(" (")[0]
-        words = next((w for w in self.unknown if w.split(" (")[0] == start), what)
-        self.unknown[words] = self.unknown.get(words, 0) + 1
+        self.unknown[what] = self.unknown.get(what, 0) + 1
 
     def _add(self, name: str, txn: int, key: Any, value: Any, why: str, other: int | None = None) -> None:
         op = self.found[txn][0].index
