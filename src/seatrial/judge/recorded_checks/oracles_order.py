@@ -78,6 +78,8 @@ def _order(recorded: Recorded, sent: list[Message], polled: list[Message]) -> bo
         for op in recorded.ops:
             if op.process != process or op.outcome == FAIL:
                 continue
+            if op.f == "poll" and op.end is None:
+                at = {}  # what it polled is not known, so neither is where its consumer stands
             if op.f == "assign":
                 at = {k: v for k, v in at.items() if k in op.arg}
                 wrote = {k: v for k, v in wrote.items() if k in op.arg}
