@@ -11,12 +11,13 @@ import base64
 import json as jsonlib
 import re
 import ssl as ssllib
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Coroutine, Iterator, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from seatrial.clients.connection import NS, Connection
 from seatrial.clients.cookies import CookieJar
+from seatrial.clients.lanes import TlsConnection, connect_plain
 from seatrial.clients.response import Response
 from seatrial.clients.tables import while_connecting
 from seatrial.clock import Clock, SystemClock
@@ -27,6 +28,7 @@ _NOT_IN_HEADER = re.compile(r"[\r\n\x00]")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REMEMBERED = 8  # requests without a body that a client keeps as they are sent
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+Answering = Coroutine[Any, Any, Response]
 
 
 class Headers(MutableMapping[str, str]):
@@ -104,7 +106,7 @@ class HttpClient:
         self._clock = clock or SystemClock()
         self._now = self._clock.now_ns
         self._idle: list[Connection] = []
-        self._busy: set[Connection] = set()
+        self._open: set[Connection] = set()
         self.headers = Headers()  # sent with every request; change it as a mapping
         self.headers["Host"] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.headers["User-Agent"] = "seatrial"
@@ -126,29 +128,31 @@ class HttpClient:
 
     # -- requests
 
-    async def get(self, path: str, **options: Any) -> Response:
+    # What these return is awaited; they are no coroutines themselves, so that none stands between user and connection.
+
+    def get(self, path: str, **options: Any) -> Answering:
         """Send GET; options as of `request`."""
-        return await (self.request("GET", path, **options) if options else self._once("GET", path, b"", None, None))
+        return self.request("GET", path, **options) if options else self._once("GET", path, b"", None, None)
 
-    async def head(self, path: str, **options: Any) -> Response:
+    def head(self, path: str, **options: Any) -> Answering:
         """Send HEAD; options as of `request`."""
-        return await self.request("HEAD", path, **options)
+        return self.request("HEAD", path, **options)
 
-    async def put(self, path: str, body: bytes | str = b"", **options: Any) -> Response:
+    def put(self, path: str, body: bytes | str = b"", **options: Any) -> Answering:
         """Send PUT; options as of `request`."""
-        return await self.request("PUT", path, body, **options)
+        return self.request("PUT", path, body, **options)
 
-    async def post(self, path: str, body: bytes | str = b"", **options: Any) -> Response:
+    def post(self, path: str, body: bytes | str = b"", **options: Any) -> Answering:
         """Send POST; options as of `request`."""
-        return await self.request("POST", path, body, **options)
+        return self.request("POST", path, body, **options)
 
-    async def patch(self, path: str, body: bytes | str = b"", **options: Any) -> Response:
+    def patch(self, path: str, body: bytes | str = b"", **options: Any) -> Answering:
         """Send PATCH; options as of `request`."""
-        return await self.request("PATCH", path, body, **options)
+        return self.request("PATCH", path, body, **options)
 
-    async def delete(self, path: str, **options: Any) -> Response:
+    def delete(self, path: str, **options: Any) -> Answering:
         """Send DELETE; options as of `request`."""
-        return await self.request("DELETE", path, **options)
+        return self.request("DELETE", path, **options)
 
     async def request(
         self,
@@ -180,10 +184,10 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close all connections and let the event loop see it."""
-        for connection in (*self._idle, *self._busy):
+        for connection in tuple(self._open):
             connection.abort()
         self._idle.clear()
-        self._busy.clear()
+        self._open.clear()
         await asyncio.sleep(0)
 
     # -- inside
@@ -193,59 +197,67 @@ class HttpClient:
     ) -> Response:
         total_s = self.timeout_s if timeout_s is None else timeout_s
         data = self._encode(method, path, body.encode() if isinstance(body, str) else body, headers)
-        started = self._now()
-        connection, connect_ns = self._idle_one(), 0
-        if connection is None:
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.usable:
+                connect_ns = 0
+                break
+            self._drop(connection)
+        else:
+            started = self._now()
             connection = await self._connect(total_s)
             connect_ns = self._now() - started
         total_ns = max(int(total_s * NS) - connect_ns, 1)
         first_s = self.first_byte_timeout_s
-        first_ns = total_ns if first_s is None else int(first_s * NS)
-        self._busy.add(connection)
         try:
-            response = await connection.exchange(data, head=method == "HEAD", total_ns=total_ns, first_ns=first_ns)
+            response = await connection.exchange(
+                data, method == "HEAD", total_ns, total_ns if first_s is None else int(first_s * NS)
+            )
         except BaseException:
-            connection.abort()
+            self._drop(connection)
             raise
-        finally:
-            self._busy.discard(connection)
-        self._keep(connection)
-        response.connect_ns = connect_ns
+        if connection.keep and connection.usable:
+            idle.append(connection)
+        else:
+            self._drop(connection)
         if connect_ns:
+            response.connect_ns = connect_ns
             response.first_byte_ns += connect_ns
             response.total_ns += connect_ns
+        if self.effects is not None or self.cookies is not None:
+            self._look_at(response)
+        return response
+
+    def _look_at(self, response: Response) -> None:
         if self.effects is not None:
             response.judge_by(self.effects)
         if self.cookies is not None:
             found = [v.decode("latin-1") for k, v in response.raw_headers if k.lower() == b"set-cookie"]
             self.cookies.take(found, self._clock.wall_ns() / NS)
-        return response
 
-    def _idle_one(self) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable:
-                return connection
-            connection.abort()
-        return None
-
-    def _keep(self, connection: Connection) -> None:
-        if connection.keep and connection.usable:
-            self._idle.append(connection)
-        else:
-            connection.abort()
+    def _drop(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        connection.abort()
 
     async def _connect(self, total_s: float) -> Connection:
         loop = asyncio.get_running_loop()
         bound = total_s if self.connect_timeout_s is None else min(self.connect_timeout_s, total_s)
         try:
             async with asyncio.timeout(bound):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop, self._now), self.host, self.port, ssl=self._ssl
-                )
+                connection = await self._reach(loop)
         except (OSError, TimeoutError, ssllib.SSLError) as error:
             raise while_connecting(error) from None
         self.opened += 1
+        self._open.add(connection)
+        return connection
+
+    async def _reach(self, loop: asyncio.AbstractEventLoop) -> Connection:
+        if self._ssl is None:
+            return await connect_plain(loop, self._now, self.host, self.port)
+        _, connection = await loop.create_connection(
+            lambda: TlsConnection(loop, self._now), self.host, self.port, ssl=self._ssl
+        )
         return connection
 
     def _encode(self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:

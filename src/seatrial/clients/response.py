@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import httptools
+
 from seatrial.clients.tables import status_effect
 from seatrial.errors import ClientError
 
@@ -35,27 +37,67 @@ class ContentError(ClientError):
         super().__init__("content", certain=False, detail=detail, status=status)
 
 
+class _Headers:
+    """What llhttp calls for each header; an interim answer before the last one is forgotten."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes, bytes]] = []
+
+    def on_message_begin(self) -> None:
+        self.found = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.found.append((name, value))
+
+
+def headers_of(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the headers in the bytes of a head; what follows it does not matter."""
+    reader = _Headers()
+    try:
+        httptools.HttpResponseParser(reader).feed_data(head)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        pass  # the connection has judged the answer; here only the headers up to there are wanted
+    return reader.found
+
+
 class Response:
     """One answer. Times are ns: connect (0 on a connection that was open), first byte and total from the request.
 
     connection and number say which connection carried it and the how-manyth request that was.
     """
 
-    __slots__ = ("_effects", "_headers", "body", "connect_ns", "connection", "first_byte_ns", "number", "raw_headers",
+    __slots__ = ("_effects", "_headers", "_raw", "body", "connect_ns", "connection", "first_byte_ns", "number",
                  "status", "total_ns")  # fmt: skip
 
-    def __init__(self, status: int, raw_headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+    def __init__(
+        self,
+        status: int,
+        raw_headers: Sequence[tuple[bytes, bytes]] | bytes,
+        body: bytes,
+        first_byte_ns: int = 0,
+        total_ns: int = 0,
+        connection: int = 0,
+        number: int = 0,
+    ) -> None:
         self.status = status
-        self.raw_headers = raw_headers
+        self._raw = raw_headers  # bytes: the head as it came, not taken apart before somebody asks
         self.body = body
-        self.connect_ns = self.first_byte_ns = self.total_ns = 0
-        self.connection = self.number = 0
+        self.connect_ns = 0
+        self.first_byte_ns, self.total_ns = first_byte_ns, total_ns
+        self.connection, self.number = connection, number
         self._headers: dict[str, str] | None = None
         self._effects: Mapping[int, str] | None = None
 
     def __repr__(self) -> str:
         """Return status and size."""
         return f"<Response {self.status}, {len(self.body)} bytes>"
+
+    @property
+    def raw_headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return the headers as they came."""
+        if isinstance(self._raw, bytes):
+            self._raw = headers_of(self._raw)
+        return self._raw
 
     @property
     def headers(self) -> Mapping[str, str]:
