@@ -40,6 +40,7 @@ BENCHES = (
     Bench("http_load", ("--rounds", "5", "--seconds", "8"), ("--rounds", "1", "--seconds", "2"), 900),
     Bench("journal", ("--full",), ("--rounds", "3"), 900),
     Bench("judging", ("10000000",), ("1000000",), 600),
+    Bench("history", (), ("--short",), 1800),
     Bench("report", ("1000000", "10000000"), ("1000000",), 600),
     Bench("proxy", ("5",), ("1",), 600),
 )
