@@ -9,6 +9,7 @@ from seatrial.judge.linear.search import LEGAL, MORE, NOT_LEGAL, TOO_BIG
 
 FIRST_MEMO = 1 << 10
 FIRST_MOVES = 1 << 10
+SMALL = 1 << 28
 
 
 def compiled_search(part: Part, memory_bytes: int) -> KernelSearch | None:
@@ -47,9 +48,12 @@ class KernelSearch:
         self.begin, self.finish = start[self.rows], end[self.rows]
         self.kind = np.array(part.kind, np.int8)[self.rows]
         self.a, self.b = np.array(part.a, np.int64)[self.rows], np.array(part.b, np.int64)[self.rows]
+        if max(np.abs(self.a).max(initial=0), np.abs(self.b).max(initial=0)) < SMALL:
+            self.sym = self.kind + 8 * (self.a * 2 * SMALL + self.b)  # equal exactly for calls that do the same
+            return
         codes: dict[tuple[int, int, int], int] = {}
         sym = [codes.setdefault(c, len(codes)) for c in zip(part.kind, part.a, part.b, strict=True)]
-        self.sym = np.array(sym, np.int32)[self.rows]
+        self.sym = np.array(sym, np.int64)[self.rows]
 
     def _windows(self) -> None:
         import numpy as np
@@ -81,8 +85,8 @@ class KernelSearch:
         self.put = self.put[np.argsort(self.begin[self.put], kind="stable")]
         if not self.grows or space is None:
             return
-        for k in range(m - 1, -1, -1):
-            self.next_read[k] = k if self.kind[k] == READ else self.next_read[k + 1]
+        reads = np.where(self.kind[:m] == READ, np.arange(m), m).astype(np.int32)
+        self.next_read[:m] = np.minimum.accumulate(reads[::-1])[::-1]
         order = sorted(range(1, count), key=space.states.__getitem__)
         around: list[int] = []
         for at, state in enumerate(order):
