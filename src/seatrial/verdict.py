@@ -176,3 +176,32 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def exit_code(self) -> int:
         """Return the process exit code that stands for the outcome."""
         return EXIT_CODES[self.outcome]
+
+
+def encode(verdict: Verdict) -> bytes:
+    """Return the bytes of verdict.json: indented, every field present, the same for the same verdict.
+
+    What JSON cannot hold does not break it: a lone surrogate becomes an escape, a figure that is no number is left out.
+    """
+    return msgspec.json.format(msgspec.json.encode(_holdable(msgspec.to_builtins(verdict))), indent=1) + b"\n"
+
+
+def decode(data: bytes) -> Verdict:
+    """Return the verdict of verdict.json. Raises msgspec.ValidationError or DecodeError when it is not one."""
+    return msgspec.json.decode(data, type=Verdict)
+
+
+def _holdable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_holdable(k): _figures(v) if k == "figures" else _holdable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_holdable(v) for v in value]
+    return value
+
+
+def _figures(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return _holdable(value)
+    return {_holdable(k): v for k, v in value.items() if not isinstance(v, float) or math.isfinite(v)}

@@ -12,8 +12,8 @@ import report_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.report.schema import SCHEMA_FILE, read_verdict, schema_text, verdict_json, verdict_schema
-from seatrial.verdict import Finding, Outcome, Verdict
+from seatrial.report.schema import SCHEMA_FILE, schema_text, verdict_schema
+from seatrial.verdict import Finding, Outcome, Verdict, decode, encode
 
 CONTRACT = {  # the fields that users, CI and outside tools rely on
     "Verdict": "schema seatrial run app scenario runtime seed started ended outcome artefacts stages checks faults "
@@ -35,7 +35,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 
 def document(verdict: Verdict) -> Any:
-    return json.loads(verdict_json(verdict))
+    return json.loads(encode(verdict))
 
 
 def test_committed_schema_is_the_generated_one() -> None:
@@ -54,7 +54,7 @@ def test_schema_requires_the_contract(name: str) -> None:
 def test_verdicts_validate_and_come_back(outcome: Outcome) -> None:
     for verdict in (samples.verdict(outcome, waivers=(samples.WAIVER,)), samples.empty_verdict(outcome)):
         validator().validate(document(verdict))
-        assert read_verdict(verdict_json(verdict)) == verdict
+        assert decode(encode(verdict)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_what_json_cannot_hold_does_not_break_it() -> None:
         required=1,
         figures={"x": float("nan"), "y": float("inf"), "z": 2.5},
     )
-    made = verdict_json(samples.verdict(checks=(finding,)))
-    assert read_verdict(made).checks[0].figures == {"z": 2.5}
-    assert read_verdict(made).checks[0].name == "a\\ud800b"
+    made = encode(samples.verdict(checks=(finding,)))
+    assert decode(made).checks[0].figures == {"z": 2.5}
+    assert decode(made).checks[0].name == "a\\ud800b"
     validator().validate(json.loads(made))
 
 
 def test_what_is_no_verdict_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
-        read_verdict(b'{"outcome": "green"}')
+        decode(b'{"outcome": "green"}')

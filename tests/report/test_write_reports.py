@@ -11,8 +11,9 @@ import report_samples as samples
 
 from seatrial.errors import InternalError
 from seatrial.history import History, OpRow, ops_from_rows
-from seatrial.report.schema import read_verdict
-from seatrial.report.write import replace_file, write_reports, write_verdict
+from seatrial.report.write import write_reports
+from seatrial.store.lines import replace_file
+from seatrial.verdict import decode, encode
 
 
 def test_writes_all_and_the_same_again(tmp_path: Path) -> None:
@@ -30,11 +31,11 @@ def test_reports_do_not_change_what_they_are_given(tmp_path: Path) -> None:
     verdict, history = samples.verdict(), samples.history()
     for column in ("intended_ns", "ended_ns", "outcome"):
         getattr(history.ops, column).flags.writeable = False
-    write_verdict(tmp_path, verdict)
+    (tmp_path / "verdict.json").write_bytes(encode(verdict))
     before = (tmp_path / "verdict.json").read_bytes()
     write_reports(tmp_path, verdict, samples.plan(), history)
     assert (tmp_path / "verdict.json").read_bytes() == before
-    assert read_verdict(before) == verdict
+    assert decode(before) == verdict
 
 
 def test_one_bad_report_does_not_cost_the_others(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from seatrial import verdict as verdicts
 from seatrial.cli.reader import reader_may_leave
 from seatrial.config.build import Request, make_plan
 from seatrial.config.refuse import lacking
@@ -71,7 +72,7 @@ def show_verdict(verdict: Verdict, folder: Path, as_json_: bool) -> int:
     """Print a verdict and return its exit code, also when nobody reads it any more."""
     with reader_may_leave():
         if as_json_:
-            click.echo(msgspec.json.format(msgspec.json.encode(verdict), indent=1).decode())
+            click.echo(verdicts.encode(verdict).decode(), nl=False)
             return verdict.exit_code
         from seatrial.report.terminal import print_summary
         from seatrial.store.folder import RunFolder

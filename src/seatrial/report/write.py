@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from seatrial.plan import Plan
 from seatrial.report.html import html
 from seatrial.report.junit import junit
 from seatrial.report.markdown import markdown
-from seatrial.report.schema import verdict_json
+from seatrial.store.lines import replace_file
 from seatrial.verdict import Verdict
 
 
@@ -34,27 +33,9 @@ def write_reports(folder: Path, verdict: Verdict, plan: Plan, history: History) 
         except Exception as error:
             troubles.append((name, error))
             continue
-        written.append(replace_file(folder / name, text.encode("utf-8", "backslashreplace")))
+        replace_file(folder / name, text.encode("utf-8", "backslashreplace"))
+        written.append(folder / name)
     if troubles:
         name, first = troubles[0]
         raise InternalError(f"{name} of run {folder.name} could not be made ({first!r}); please report this") from first
     return written
-
-
-def write_verdict(folder: Path, verdict: Verdict) -> Path:
-    """Write verdict.json, replaced at once; return its path. Raises OSError."""
-    return replace_file(folder / "verdict.json", verdict_json(verdict))
-
-
-def replace_file(path: Path, data: bytes) -> Path:
-    """Write a file so that a reader, also after a crash, sees the old or the new one, never a part. Raises OSError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path

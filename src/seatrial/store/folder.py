@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from seatrial import plan as plans
+from seatrial import verdict as verdicts
 from seatrial.clock import Clock, iso_utc, utc_stamp
 from seatrial.errors import EnvironmentTrouble, UsageError
 from seatrial.plan import Plan
@@ -125,7 +126,7 @@ class RunFolder:
 
     def write_verdict(self, verdict: Verdict) -> None:
         """Write verdict.json whole or not at all."""
-        replace_file(self.path / "verdict.json", msgspec.json.format(msgspec.json.encode(verdict), indent=1) + b"\n")
+        replace_file(self.path / "verdict.json", verdicts.encode(verdict))
 
     def read_verdict(self) -> Verdict:
         """Return the verdict. Raises UsageError when there is none that can be read."""
