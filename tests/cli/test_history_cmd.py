@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seatrial import judging
+from seatrial.cli.history_show import is_bad
 from seatrial.clock import SystemClock
 from seatrial.history import Flag, OpOutcome, Verb
 from seatrial.history.recorded import Recorded, RecordedOp
@@ -178,7 +180,8 @@ def test_sessions_without_time_are_not_given_one(files: Path) -> None:
     made = [{"type": "ok", "process": p, "f": {"r": "read", "w": "write"}[f], "value": v} for f, p, v in rows]
     (files / "alone.jsonl").write_text("".join(json.dumps(one) + "\n" for one in made))
     done = history("check", "alone.jsonl", "--model", "register", cwd=files)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 2, done.stdout
+    assert done.stdout.startswith("NOT-TESTED")
     assert "no time between processes" in done.stdout
 
 
@@ -232,6 +235,21 @@ def test_the_selftest_prints_its_figures(files: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert row["models"] == ["bank"]
     assert not row.get("disagreements")
+
+
+@pytest.mark.parametrize(
+    ("figures", "bad"),
+    [
+        ({"histories": 5, "disagreements": 0, "planted": 2, "caught": 2}, False),
+        ({"disagreements": 1}, True),
+        ({"planted": 2, "killed": 1}, True),
+        ({"bank": {"planted": 3, "caught": 2}}, True),
+        ({"bank": {"accused": 1}}, True),
+        ({"bank": {"metamorphic": 3, "changed": 0}}, False),
+    ],
+)
+def test_a_selftest_with_a_miss_is_a_failure(figures: dict[str, Any], bad: bool) -> None:
+    assert is_bad(figures) is bad
 
 
 def test_a_small_history_is_judged_quickly(files: Path) -> None:

@@ -204,10 +204,23 @@ def selftest(model: str | None, rounds: int, seed: int, as_json: bool) -> int:
             continue
         click.echo(f"testing {', '.join(names)} ...", err=True)
         found = {"models": names, **run(rounds, seed)}
-        failed = failed or bool(found.get("disagreements"))
+        failed = failed or is_bad(found)
         rows.append(found)
     click.echo(_json({"rounds": rounds, "seed": seed, "selftests": rows}) if as_json else "\n".join(_figures(rows)))
     return EXIT_FAIL if failed else EXIT_PASS
+
+
+_WRONG = ("disagree", "accused", "changed", "false alarms")
+
+
+def is_bad(figures: dict[str, Any]) -> bool:
+    """Return whether any figure, however deep, says that a checker was wrong or missed what was planted."""
+    wrong = any(
+        isinstance(many, int) and many > 0 and any(word in name for word in _WRONG) for name, many in figures.items()
+    )
+    planted = figures.get("planted", 0)
+    missed = figures.get("caught", figures.get("killed", planted)) != planted
+    return wrong or missed or any(is_bad(inner) for inner in figures.values() if isinstance(inner, dict))
 
 
 def _modules(model: str | None) -> dict[str, list[str]]:

@@ -21,28 +21,16 @@ def check(recorded: Recorded, asked: Asked, clock: Clock) -> Finding:
     Raises UsageError when the model is not known.
     """
     judge = models.load(asked.model)
-    known = overlapped(recorded) if _is_linear(asked.model) else recorded
-    return _told_of(recorded, judge(known, _options(asked, clock)))
+    return _told_of(recorded, judge(recorded, _options(asked, clock)))
 
 
 def pictures(recorded: Recorded, asked: Asked, clock: Clock) -> list[Picture]:
     """Return what can be drawn of a recording that is wrong by a model; it is judged again for that."""
     options = _options(asked, clock)
     if _is_linear(asked.model):
-        return _linear(overlapped(recorded), asked.model, options)
+        return _linear(recorded, asked.model, options)
     explain = models.beside(asked.model, "explain")
     return list(explain(recorded, options)) if explain else []
-
-
-def overlapped(recorded: Recorded) -> Recorded:
-    """Return a recording that has no real time with all ops overlapping: no order between processes is made up."""
-    if recorded.realtime:
-        return recorded
-    many = len(recorded.ops)
-    ops = (
-        replace(op, start=place, end=None if op.end is None else many + place) for place, op in enumerate(recorded.ops)
-    )
-    return replace(recorded, ops=tuple(ops))
 
 
 def _is_linear(model: str) -> bool:
