@@ -153,3 +153,11 @@ def test_every_model_of_the_table_loads() -> None:
     assert len(mine) == 13
     for name in mine:
         assert load(name)(history(), Options()).outcome in (Outcome.NOT_TESTED, Outcome.INCONCLUSIVE)
+
+
+def test_ops_of_a_slice_keep_their_numbers() -> None:
+    rows = history((1, 2, "write", 1), (3, 4, "write", 2), (5, 6, "read", None, 1)).ops
+    sliced = tuple(replace(op, index=op.index * 2) for op in reversed(rows))
+    finding = judged("register", Recorded(ops=sliced))
+    assert finding.evidence[0].ops == (2, 4)
+    assert "op 4 (process 2) read" in finding.reason

@@ -31,12 +31,12 @@ def check(model: str, recorded: Recorded, options: Options) -> Finding:
         with _no_collection(len(recorded.ops)):
             problem = ENCODERS[model](recorded, options)
             found = judge_parts(problem, options)
+            return _conclude(model, problem, found, recorded, options)
     except Misfit as misfit:
         return _finding(model, Outcome.INCONCLUSIVE, len(recorded.ops), f"the history does not fit the model: {misfit}")
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
+    except Exception as error:  # a user's step function may raise anything, and a history may hold anything
         why = f"the model could not read the history: {type(error).__name__}: {error}"
         return _finding(model, Outcome.INCONCLUSIVE, len(recorded.ops), why)
-    return _conclude(model, problem, found, recorded, options)
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def _violation(bad: Judged, recorded: Recorded, options: Options) -> tuple[str, 
     search = Search(core)
     search.run(WITNESS_STEPS)
     stuck = search.layout.rows[min(search.reached, search.layout.required - 1)]
-    by_index = {op.index: op for op in recorded.ops} if ops[-1] >= len(recorded.ops) else recorded.ops
+    by_index = {op.index: op for op in recorded.ops}
     shown = ", ".join(describe(by_index[i]) for i in ops[:SHOWN_OPS])
     more = f" and {len(ops) - SHOWN_OPS} more" if len(ops) > SHOWN_OPS else ""
     least = "" if last else " (smaller sets were not looked for to the end)"
