@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,11 @@ def check(recorded: Recorded, asked: Asked, clock: Clock) -> Finding:
     Raises UsageError when the model is not known.
     """
     judge = models.load(asked.model)
-    return _told_of(recorded, judge(recorded, _options(asked, clock)))
+    gc.freeze()  # the recording is all there: the collector need not look through it while the checker works
+    try:
+        return _told_of(recorded, judge(recorded, _options(asked, clock)))
+    finally:
+        gc.unfreeze()
 
 
 def pictures(recorded: Recorded, asked: Asked, clock: Clock) -> list[Picture]:
