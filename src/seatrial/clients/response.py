@@ -38,26 +38,35 @@ class ContentError(ClientError):
 
 
 class _Headers:
-    """What llhttp calls for each header; an interim answer before the last one is forgotten."""
+    """What llhttp calls for each header. Those of an interim answer are forgotten; what follows the first whole head
+    belongs to another answer, or to its body."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: bytes) -> None:
         self.found: list[tuple[bytes, bytes]] = []
+        self._done = False
+        self._parser = httptools.HttpResponseParser(self)
+        try:
+            self._parser.feed_data(head)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            pass  # the connection has judged the answer; here only the headers up to there are wanted
+        del self._parser  # they hold each other, and only the garbage collector would part them
 
     def on_message_begin(self) -> None:
-        self.found = []
+        if not self._done:
+            self.found = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.found.append((name, value))
+        if not self._done:
+            self.found.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        self._done = self._done or status >= 200 or status == 101
 
 
 def headers_of(head: bytes) -> list[tuple[bytes, bytes]]:
     """Return the headers in the bytes of a head; what follows it does not matter."""
-    reader = _Headers()
-    try:
-        httptools.HttpResponseParser(reader).feed_data(head)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-        pass  # the connection has judged the answer; here only the headers up to there are wanted
-    return reader.found
+    return _Headers(head).found
 
 
 class Response:
