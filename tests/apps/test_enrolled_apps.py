@@ -133,3 +133,27 @@ def test_etcd_lock_has_two_holders_when_one_dozes_longer_than_its_lease(tmp_path
 
 def test_etcd_lock_has_one_holder_when_nobody_dozes(tmp_path: Path) -> None:
     assert_green(trial(tmp_path, "etcd", "default", "doze=0s", "length=8s"))
+
+
+def test_postgresql_is_serializable_where_it_says_so(tmp_path: Path) -> None:
+    assert_green(trial(tmp_path, "postgresql", "default", "length=8s"))
+
+
+def test_postgresql_shows_write_skew_at_repeatable_read(tmp_path: Path) -> None:
+    done = trial(tmp_path, "postgresql", "default", "isolation=repeatable-read", "length=8s")
+    assert done.verdict.outcome is Outcome.FAIL, done.said
+    assert "G2-item" in done.check("serializability").reason
+    assert done.check("serializability").evidence[0].ops
+
+
+def test_mariadb_loses_updates_as_it_ships(tmp_path: Path) -> None:
+    done = trial(tmp_path, "mariadb", "default", "length=8s")
+    assert done.verdict.outcome is Outcome.FAIL, done.said
+    lost = done.check("no lost updates")
+    assert lost.outcome is Outcome.FAIL
+    assert lost.evidence
+    assert done.verdict.teardown.clean
+
+
+def test_mariadb_loses_none_with_snapshot_isolation(tmp_path: Path) -> None:
+    assert_green(trial(tmp_path, "mariadb", "default", "snapshot_isolation=on", "length=8s"))
