@@ -12,11 +12,13 @@ from seatrial.judge.transactions.append_graph import Orders, graph_of, orders_of
 from seatrial.judge.transactions.append_words import cycle_anomaly
 from seatrial.judge.transactions.columns import APPEND, COMMITTED, READ, Appends, appends_of
 from seatrial.judge.transactions.cycles import classes_wanted, find
-from seatrial.judge.transactions.graph import cyclic_parts
-from seatrial.judge.transactions.levels import PROCESS, REALTIME, Level, level_named
+from seatrial.judge.transactions.graph import cyclic_parts, none
+from seatrial.judge.transactions.levels import REALTIME, Level, level_for
+from seatrial.judge.transactions.lists import as_registers, open_keys
+from seatrial.judge.transactions.register_check import judge as judge_registers
+from seatrial.judge.transactions.selftesting import appends_selftest
 from seatrial.verdict import Finding
 
-DEFAULT_LEVEL = "strict-serializable"
 BY_REGISTERS = ("read-atomic", "causal", "parallel-snapshot-isolation", "snapshot-isolation")
 EXACT_MOST = 50_000  # transactions; above, the order of appends that no read saw is not searched for
 
@@ -27,7 +29,7 @@ def check(recorded: Recorded, options: Options) -> Finding:
     Version orders are those of the longest reads. extra: partial (True: elements that no op of the recording appended
     are no anomaly, only unknown). Raises UsageError for a level that does not exist.
     """
-    level, note = level_for(recorded, options)
+    level, note = level_for(options.level, recorded.realtime)
     a = appends_of(recorded)
     judged = judge(a, level, options)
     return finding("list-append", judged, level, examined=_examined(a), vacuous=_vacuous(a), note=note)
@@ -35,23 +37,9 @@ def check(recorded: Recorded, options: Options) -> Finding:
 
 def explain(recorded: Recorded, options: Options) -> list[CyclePicture]:
     """Return the cycles that were found, as values to draw."""
-    level, _ = level_for(recorded, options)
+    level, _ = level_for(options.level, recorded.realtime)
     a = appends_of(recorded)
     return pictures_of(judge(a, level, options), recorded.ops)
-
-
-def level_for(recorded: Recorded, options: Options) -> tuple[Level, str]:
-    """Return the level to judge, and a note when the recording cannot show all of it.
-
-    A recording without real time (sessions only) is judged with the order of its sessions.
-    """
-    level = level_named(options.level or DEFAULT_LEVEL)
-    if recorded.realtime:
-        return level, ""
-    weaker = Level(level.name, level.base, PROCESS)
-    if level.order == REALTIME:
-        return weaker, f"the recording has no times: {level.name} was judged by the order of its sessions only"
-    return weaker, ""
 
 
 def judge(a: Appends, level: Level, options: Options) -> Judged:
@@ -72,8 +60,10 @@ def judge(a: Appends, level: Level, options: Options) -> Judged:
 
 def _add_cycles(a: Appends, made: Orders, level: Level, options: Options, judged: Judged) -> None:
     graph = graph_of(a, made, level.order)
-    parts = cyclic_parts(graph)
     judged.figures["dependencies"] = float(len(graph.edges))
+    if level.base not in BY_REGISTERS:
+        made.edges = none()  # the graph has them; for large histories this matters
+    parts = cyclic_parts(graph)
     if not parts:
         return
     judged.figures["cyclic components"] = float(len(parts))
@@ -85,9 +75,6 @@ def _add_cycles(a: Appends, made: Orders, level: Level, options: Options, judged
 
 def _by_registers(a: Appends, made: Orders, level: Level, options: Options, judged: Judged) -> None:
     """What the cycles do not show: fractured and acausal reads; orders of appends that no read saw."""
-    from seatrial.judge.transactions.lists import as_registers, open_keys
-    from seatrial.judge.transactions.register_check import judge as judge_registers
-
     if level.base == "snapshot-isolation":
         open_orders = open_keys(a, made)
         judged.figures["keys with unseen appends in an open order"] = float(open_orders)
@@ -112,6 +99,4 @@ def _vacuous(a: Appends) -> str:
 
 def selftest(n: int, seed: int) -> dict[str, Any]:
     """Compare with the definitions on n random histories, and mutate histories that are known to be good."""
-    from seatrial.judge.transactions.selftesting import appends_selftest
-
-    return appends_selftest(n, seed)
+    return appends_selftest(check, n, seed)

@@ -78,7 +78,7 @@ def _write_edges(made: Orders, steps: int) -> Edges:
     source, target, why = (np.empty(len(made.order), np.int32) for _ in range(3))
     run = kernel(kernels.write_edges, steps)
     many = run(made.order, made.first, made.writer, source, target, why)
-    return edges_of(source[:many].copy(), target[:many].copy(), WW, why[:many].copy())
+    return edges_of(source[:many], target[:many], WW, why[:many])
 
 
 def _read_edges(a: Appends, made: Orders, steps: int) -> Edges:
@@ -88,14 +88,17 @@ def _read_edges(a: Appends, made: Orders, steps: int) -> Edges:
     kernel(kernels.first_bad, steps)(made.order, made.first, made.writer, bad)
     final = np.zeros(len(a.kind), np.bool_)
     kernel(kernels.final_appends, steps)(a.mop_start, a.kind, a.key, final)
-    most = 2 * int((a.size >= 0).sum())
+    kernel(kernels.judge_reads, steps)(
+        a.status, a.mop_start, a.kind, a.key, a.off, a.size, a.heap,
+        made.first, made.order, bad, made.writer, final, made.fault, made.seen,
+    )  # fmt: skip
+    most = 2 * int((made.seen >= 0).sum())
     source, target, why = (np.empty(most, np.int32) for _ in range(3))
     what = np.empty(most, np.int8)
     many = kernel(kernels.read_edges, steps)(
-        a.status, a.mop_start, a.kind, a.key, a.off, a.size, a.heap, made.first, made.order, after, before, bad,
-        made.writer, final, source, target, why, what, made.fault, made.seen,
-    )  # fmt: skip
-    return edges_of(source[:many].copy(), target[:many].copy(), what[:many].copy(), why[:many].copy())
+        a.txn, a.key, made.first, made.order, after, before, made.writer, made.seen, source, target, why, what
+    )
+    return edges_of(source[:many], target[:many], what[:many], why[:many])
 
 
 def unseen_edges(a: Appends, made: Orders, first_node: int) -> tuple[Edges, int]:

@@ -83,7 +83,7 @@ def write_edges(order: Any, first: Any, writer: Any, source: Any, target: Any, w
     return made
 
 
-def read_edges(
+def judge_reads(
     status: Any,
     mop_start: Any,
     kind: Any,
@@ -93,46 +93,32 @@ def read_edges(
     heap: Any,
     first: Any,
     order: Any,
-    after: Any,
-    before: Any,
     bad: Any,
     writer: Any,
     final: Any,
-    source: Any,
-    target: Any,
-    why: Any,
-    what: Any,
     fault: Any,
     seen: Any,
-) -> int:
-    """wr and rw of every read. fault[row]: bits; seen[row]: how much of the order it saw, -1 when it cannot tell."""
-    made = 0
+) -> None:
+    """fault[row]: bits; seen[row]: how much of the order a read saw before its own appends, -1: it cannot tell."""
     for t in range(len(status)):
         if status[t] != 1:
             continue
         for row in range(mop_start[t], mop_start[t + 1]):
             if kind[row] != 1 or size[row] < 0:
                 continue
-            k = key[row]
-            n = size[row]
-            a = off[row]
+            k, n, a = key[row], size[row], off[row]
             base = first[k]
-            many = first[k + 1] - base
-            compatible = (heap[a : a + n] == order[base : base + n]).all()
+            compatible = (heap[a : a + n] == order[base : base + n]).all() if n <= first[k + 1] - base else False
             if not compatible:
                 fault[row] |= 1
             # own appends before this read, from the nearest one backwards
-            own = 0
-            lost = False
-            previous = -1
-            between = 0
+            own, between, previous, lost = 0, 0, -1, False
             for back in range(row - 1, mop_start[t] - 1, -1):
                 if key[back] != k:
                     continue
                 if kind[back] == 0:
                     own += 1
-                    if previous < 0:
-                        between += 1
+                    between += previous < 0
                     if own > n or heap[a + n - own] != back:
                         lost = True
                 elif previous < 0 and size[back] >= 0:
@@ -145,35 +131,54 @@ def read_edges(
                     fault[row] |= 4
             if n > bad[k] or not compatible:
                 for i in range(n):
-                    element = heap[a + i]
-                    if element >= len(kind):
+                    if heap[a + i] >= len(kind):
                         fault[row] |= 32
-                    elif writer[element] == -1:
+                    elif writer[heap[a + i]] == -1:
                         fault[row] |= 8
             if n > 0:
                 last = heap[a + n - 1]
                 if last < len(kind) and writer[last] >= 0 and writer[last] != t and not final[last]:
                     fault[row] |= 16
-            if not compatible or lost:
-                continue
-            e = n - own
-            seen[row] = e
-            if e > 0:
+            if compatible and not lost:
+                seen[row] = n - own
+
+
+def read_edges(
+    txn: Any,
+    key: Any,
+    first: Any,
+    order: Any,
+    after: Any,
+    before: Any,
+    writer: Any,
+    seen: Any,
+    source: Any,
+    target: Any,
+    why: Any,
+    what: Any,
+) -> int:
+    """wr to each read, and rw from it to the next writer, unless that is the reader itself. Return how many."""
+    made = 0
+    for row in range(len(seen)):
+        e = seen[row]
+        if e < 0:
+            continue
+        t = txn[row]
+        base = first[key[row]]
+        for side in range(2):
+            place = -1
+            if side == 0 and e > 0:
                 place = before[base + e - 1]
-                if place >= 0 and writer[order[place]] != t:
-                    source[made] = writer[order[place]]
-                    target[made] = t
-                    why[made] = row
-                    what[made] = 1
-                    made += 1
-            if e < many:
+            elif side == 1 and base + e < first[key[row] + 1]:
                 place = after[base + e]
-                if place >= 0 and writer[order[place]] != t:
-                    source[made] = t
-                    target[made] = writer[order[place]]
-                    why[made] = row
-                    what[made] = 2
-                    made += 1
+            if place < 0 or writer[order[place]] == t:
+                continue
+            other = writer[order[place]]
+            source[made] = other if side == 0 else t
+            target[made] = t if side == 0 else other
+            why[made] = row
+            what[made] = 1 + side
+            made += 1
     return made
 
 
@@ -190,14 +195,12 @@ def final_appends(mop_start: Any, kind: Any, key: Any, final: Any) -> None:
                     break
 
 
-def links(source: Any, target: Any, kind: Any, why: Any, begin: Any, to: Any, what: Any, cause: Any) -> None:
-    """Sort edges by source (begin is filled with where each node's edges start, and comes back so)."""
+def links(source: Any, target: Any, begin: Any, to: Any) -> None:
+    """Sort targets by source (begin is filled with where each node's edges start, and comes back so)."""
     for e in range(len(source)):
         at = begin[source[e]]
         begin[source[e]] = at + 1
         to[at] = target[e]
-        what[at] = kind[e]
-        cause[at] = why[e]
     for v in range(len(begin) - 1, 0, -1):
         begin[v] = begin[v - 1]
     begin[0] = 0

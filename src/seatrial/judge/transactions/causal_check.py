@@ -10,6 +10,7 @@ from seatrial.judge.modelling import CyclePicture, Options
 from seatrial.judge.transactions import append_check, register_check
 from seatrial.judge.transactions.levels import level_named
 from seatrial.judge.transactions.reading import has_lists
+from seatrial.judge.transactions.selftesting import causal_selftest
 from seatrial.verdict import Finding, Outcome
 
 SKEW = "no transactions write what the others of them read, so that only one of them could have come first"
@@ -69,6 +70,4 @@ def _named(found: Finding, name: str, claim: str, outcome: Outcome, reason: str)
 
 def selftest(n: int, seed: int) -> dict[str, Any]:
     """Compare causal with its definition, and write skew with those of the two levels around it."""
-    from seatrial.judge.transactions.selftesting import causal_selftest
-
-    return causal_selftest(n, seed)
+    return causal_selftest(causal, write_skew, n, seed)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seatrial.judge.transactions.append_kernels import GLUE, PROCESS, REALTIME, RW, WR, WW
-from seatrial.judge.transactions.graph import Column, Edges, Graph, components, edges_of, linked
+from seatrial.judge.transactions.graph import Column, Edges, Graph, components, edges_of, linked, sorted_edges
 from seatrial.judge.transactions.levels import SUFFIXES, split
 
 BUDGET = 300_000  # edges looked at for one class in one component, after the first cycle was found
@@ -135,8 +135,9 @@ class _Small:
         self.source, self.target = both[: len(rows)], both[len(rows) :]
         self.one, self.real = one, part.real
         self.edges = edges_of(self.source, self.target, edges.kind, edges.why)
-        begin, to, kind, why = linked(self.edges, len(self.names))
-        self.begin, self.to, self.kind, self.why = begin.tolist(), to.tolist(), kind.tolist(), why.tolist()
+        begin, by_source = sorted_edges(self.edges, len(self.names))
+        self.begin, self.to = begin.tolist(), by_source.target.tolist()
+        self.kind, self.why = by_source.kind.tolist(), by_source.why.tolist()
 
     def pivots(self) -> list[Step]:
         """Return the edges through which a cycle of the class goes for sure (SINGLE: may go)."""
@@ -165,7 +166,7 @@ class _Small:
         edges, many = self.edges, len(self.names)
         if self.one.rule == APART:
             edges, many = self._apart(), 2 * len(self.names)
-        begin, to, _, _ = linked(edges, many)
+        begin, to = linked(edges, many)
         return components(begin, to)[0]
 
     def _apart(self) -> Edges:

@@ -49,6 +49,11 @@ def edges_of(source: Any, target: Any, kind: Any, why: Any) -> Edges:
     return Edges(source=np.asarray(source, np.int32), target=np.asarray(target, np.int32), kind=kinds, why=whys)
 
 
+def none() -> Edges:
+    """Return no edges."""
+    return edges_of([], [], 0, 0)
+
+
 def joined(parts: list[Edges]) -> Edges:
     """Return all edges together."""
     return Edges(
@@ -88,18 +93,26 @@ def time_edges(start: Column, end: Column, counted: Column, committed: Column, f
     return joined(parts), len(ended)
 
 
-def linked(edges: Edges, nodes: int) -> tuple[Column, Column, Column, Column]:
-    """Return edges by source: where each node's begin (one more than nodes), targets, kinds, whys."""
-    many = len(edges)
+def linked(edges: Edges, nodes: int) -> tuple[Column, Column]:
+    """Return targets by source: where each node's begin (one more than nodes), and the targets."""
+    begin = _begins(edges, nodes)
+    to = np.empty(len(edges), np.int32)
+    run = kernel(links, len(edges) * 4)
+    if run is links:
+        return begin, edges.target[np.argsort(edges.source, kind="stable")]
+    run(edges.source, edges.target, begin, to)
+    return begin, to
+
+
+def sorted_edges(edges: Edges, nodes: int) -> tuple[Column, Edges]:
+    """Return where each node's edges begin, and the edges sorted by source."""
+    return _begins(edges, nodes), edges.take(np.argsort(edges.source, kind="stable"))
+
+
+def _begins(edges: Edges, nodes: int) -> Column:
     begin = np.zeros(nodes + 1, np.int32)
     np.cumsum(np.bincount(edges.source, minlength=nodes), out=begin[1:])
-    to, what, cause = np.empty(many, np.int32), np.empty(many, np.int8), np.empty(many, np.int32)
-    if many < 50_000:
-        rows = np.argsort(edges.source, kind="stable")
-        return begin, edges.target[rows], edges.kind[rows], edges.why[rows]
-    run = kernel(links, many * 20)
-    run(edges.source, edges.target, edges.kind, edges.why, begin, to, what, cause)
-    return begin, to, what, cause
+    return begin
 
 
 def components(begin: Column, to: Column) -> tuple[Column, int]:
@@ -118,7 +131,7 @@ def components(begin: Column, to: Column) -> tuple[Column, int]:
 
 def cyclic_parts(graph: Graph) -> list[Graph]:
     """Return the strongly connected components with a cycle, smallest first, nodes keeping their numbers."""
-    begin, to, _, _ = linked(graph.edges, graph.nodes)
+    begin, to = linked(graph.edges, graph.nodes)
     group, many = components(begin, to)
     del begin, to
     if not many:

@@ -24,6 +24,7 @@ from seatrial.judge.transactions.graph import Graph, cyclic_parts, edges_of
 from seatrial.judge.transactions.levels import LEVELS, implies, level_named
 from seatrial.judge.transactions.reading import registers_from
 from seatrial.judge.transactions.registers import INITIAL, Registers
+from seatrial.judge.transactions.selftesting import guarantees_selftest
 from seatrial.verdict import Evidence, Finding, Outcome
 
 Rule = tuple[int, int, int, Any, str]  # first, second, the reader (-1: none), key, why
@@ -279,6 +280,10 @@ def writes_follow_reads(recorded: Recorded, options: Options) -> Finding:
 
 def selftest(n: int, seed: int) -> dict[str, Any]:
     """Compare the guarantees with their definitions on n random histories."""
-    from seatrial.judge.transactions.selftesting import guarantees_selftest
-
-    return guarantees_selftest(n, seed)
+    checks = {
+        "monotonic-reads": monotonic_reads,
+        "monotonic-writes": monotonic_writes,
+        "read-your-writes": read_your_writes,
+        "writes-follow-reads": writes_follow_reads,
+    }
+    return guarantees_selftest(checks, n, seed)

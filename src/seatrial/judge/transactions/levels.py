@@ -122,3 +122,17 @@ def implies(stronger: Level, weaker: Level) -> bool:
 def stronger_than(level: Level) -> tuple[str, ...]:
     """Return the level and all that imply it: what is ruled out with it."""
     return tuple(name for name, other in LEVELS.items() if implies(other, level))
+
+
+def level_for(name: str, realtime: bool) -> tuple[Level, str]:
+    """Return the level to judge (strict-serializable when none is named), and a note when not all of it can be.
+
+    A recording without real time (sessions only) is judged with the order of its sessions, at every level.
+    """
+    level = level_named(name or STRICT)
+    if realtime:
+        return level, ""
+    weaker = Level(level.name, level.base, PROCESS)
+    if level.order == REALTIME:
+        return weaker, f"the recording has no times: {level.name} was judged by the order of its sessions only"
+    return weaker, ""

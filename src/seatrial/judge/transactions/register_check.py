@@ -8,12 +8,12 @@ from typing import Any
 from seatrial.history.recorded import Recorded
 from seatrial.judge.modelling import CyclePicture, Edge, Options
 from seatrial.judge.transactions.anomalies import KINDS, Anomaly, Judged, finding, pictures_of
-from seatrial.judge.transactions.append_check import level_for
 from seatrial.judge.transactions.append_kernels import GLUE, PROCESS, RW, WR, WW
 from seatrial.judge.transactions.columns import show
-from seatrial.judge.transactions.levels import LEVELS, Level, stronger_than
+from seatrial.judge.transactions.levels import LEVELS, Level, level_for, stronger_than
 from seatrial.judge.transactions.polygraph import Polygraph, polygraph_of
 from seatrial.judge.transactions.registers import Registers, registers_of
+from seatrial.judge.transactions.selftesting import registers_selftest
 from seatrial.judge.transactions.solving import Answer, Steps, solve
 from seatrial.judge.transactions.weak import causal_order, judge_weak
 from seatrial.verdict import Finding
@@ -27,7 +27,7 @@ def check(recorded: Recorded, options: Options) -> Finding:
 
     Every value should be written once a key. extra: whole (see registers_of). Raises UsageError for an unknown level.
     """
-    level, note = level_for(recorded, options)
+    level, note = level_for(options.level, recorded.realtime)
     judged = Judged()
     r = registers_of(recorded, options, judged)
     judge(r, level, options, judged)
@@ -36,7 +36,7 @@ def check(recorded: Recorded, options: Options) -> Finding:
 
 def explain(recorded: Recorded, options: Options) -> list[CyclePicture]:
     """Return the cycles that were found, as values to draw."""
-    level, _ = level_for(recorded, options)
+    level, _ = level_for(options.level, recorded.realtime)
     judged = Judged()
     judge(registers_of(recorded, options, judged), level, options, judged)
     return pictures_of(judged, recorded.ops)
@@ -186,6 +186,4 @@ def _between(r: Registers, level: Level, options: Options, judged: Judged) -> No
 
 def selftest(n: int, seed: int) -> dict[str, Any]:
     """Compare with the definitions on n random histories, and mutate histories that are known to be good."""
-    from seatrial.judge.transactions.selftesting import registers_selftest
-
-    return registers_selftest(n, seed)
+    return registers_selftest(check, n, seed)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from seatrial.history.recorded import Recorded
 from seatrial.judge.modelling import Options
-from seatrial.judge.transactions import append_check, causal_check, guarantees, oracle, register_check
+from seatrial.judge.transactions import oracle
 from seatrial.judge.transactions.columns import COMMITTED
 from seatrial.judge.transactions.guarantee_oracle import keeps
 from seatrial.judge.transactions.oracle import Txn
@@ -210,44 +210,38 @@ def _seen_longer(before: list[Txn], after: list[Txn]) -> bool:
     return any(len(m[2]) >= len(value) for m in others)
 
 
-def appends_selftest(n: int, seed: int) -> dict[str, Any]:
+def appends_selftest(check: Check, n: int, seed: int) -> dict[str, Any]:
     """Figures of list-append."""
-    found = _differential(append_check.check, True, list(STRONG), n, seed)
-    found |= _metamorphic(append_check.check, True, list(STRONG), n // 10, seed)
-    return {**found, **_mutations(append_check.check, True, n // 20, seed)}
+    found = _differential(check, True, list(STRONG), n, seed)
+    found |= _metamorphic(check, True, list(STRONG), n // 10, seed)
+    return {**found, **_mutations(check, True, n // 20, seed)}
 
 
-def registers_selftest(n: int, seed: int) -> dict[str, Any]:
+def registers_selftest(check: Check, n: int, seed: int) -> dict[str, Any]:
     """Figures of rw-register."""
     levels = list(STRONG) + list(WEAK)
-    found = _differential(register_check.check, False, levels, n, seed)
-    found |= _metamorphic(register_check.check, False, levels, n // 10, seed)
-    return {**found, **_mutations(register_check.check, False, n // 20, seed)}
+    found = _differential(check, False, levels, n, seed)
+    found |= _metamorphic(check, False, levels, n // 10, seed)
+    return {**found, **_mutations(check, False, n // 20, seed)}
 
 
-def causal_selftest(n: int, seed: int) -> dict[str, Any]:
+def causal_selftest(causal: Check, skew_check: Check, n: int, seed: int) -> dict[str, Any]:
     """Figures of causal, and of write skew: what is snapshot-isolated and not serializable."""
-    found = _differential(causal_check.causal, False, ["causal"], n // 2, seed)
+    found = _differential(causal, False, ["causal"], n // 2, seed)
     dice, wrong, skews = Dice(seed ^ 0x5CE), 0, 0
     for _ in range(n - n // 2):
         txns = random_history(dice, False, SNAPSHOT_MOST)
         serial = oracle.serializable(txns, 0, 0)
         skew = not serial and oracle.snapshot_isolated(txns, 0, 0)
         skews += skew
-        outcome = judged(causal_check.write_skew, txns, "serializable")
+        outcome = judged(skew_check, txns, "serializable")
         wrong += outcome is not Outcome.FAIL if skew else serial and not agrees(outcome, True)
     return {**found, "write skews": skews, "write skew disagreements": wrong}
 
 
-def guarantees_selftest(n: int, seed: int) -> dict[str, Any]:
+def guarantees_selftest(checks: Mapping[str, Check], n: int, seed: int) -> dict[str, Any]:
     """Figures of the four guarantees of sessions."""
     dice, wrong, broken = Dice(seed), 0, 0
-    checks = {
-        "monotonic-reads": guarantees.monotonic_reads,
-        "monotonic-writes": guarantees.monotonic_writes,
-        "read-your-writes": guarantees.read_your_writes,
-        "writes-follow-reads": guarantees.writes_follow_reads,
-    }
     names = list(checks)
     for i in range(n):
         txns, name = random_history(dice, False), names[i % len(names)]
