@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -15,6 +16,28 @@ from seatrial.history import Flag, OpOutcome, Verb
 _OK, _FAIL, _UNKNOWN = int(OpOutcome.OK), int(OpOutcome.FAIL), int(OpOutcome.UNKNOWN)
 _HOT, _OWNED, _READBACK, _WARMUP = int(Flag.HOT), int(Flag.OWNED), int(Flag.READBACK), int(Flag.WARMUP)
 _EFFECTS = frozenset({Verb.WRITE, Verb.APPEND, Verb.DELETE})
+
+
+class Answered:
+    """An awaitable that is there already: whether an exception of the block is kept inside."""
+
+    __slots__ = ("_inside",)
+
+    def __init__(self, inside: bool) -> None:
+        self._inside = inside
+
+    def __await__(self) -> Iterator[None]:
+        """Give the answer without a wait; the end of an empty iterator is None, which lets the exception pass."""
+        return _true() if self._inside else iter(_NOTHING)
+
+
+def _true() -> Generator[None, None, bool]:
+    return True
+    yield
+
+
+_NOTHING: tuple[None, ...] = ()
+_PASS_ON, _KEEP_INSIDE = Answered(False), Answered(True)
 
 
 class Owner(Protocol):
@@ -61,7 +84,9 @@ class Op:
         started = now_ns()
         intended = user._intended_ns or started
         user._intended_ns = 0
-        flags = self._flags | (user._key_flags(self._key) if self._key is not None else 0)
+        flags = self._flags
+        if self._key is not None:
+            flags |= user._key_flags(self._key)
         if work.readback:
             flags |= _READBACK
         elif intended < work.warm_until_ns:
@@ -72,18 +97,18 @@ class Op:
         work.in_flight.add(self)
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        """Complete the op in the journal."""
+    ) -> Answered:
+        """Complete the op in the journal. It never waits, so what it returns is an answer and no coroutine."""
         if error is None:
             self.ok = True
             self._complete(_OK, None)
-            return False
+            return _PASS_ON
         outcome, code, status = outcome_of(error, self._verb)
         self.error, self._status = code, status or self._status
         self._complete(outcome, code)
-        return isinstance(error, ClientError) and self._user._work.readback
+        return _KEEP_INSIDE if isinstance(error, ClientError) and self._user._work.readback else _PASS_ON
 
     def result(self, value: str | bytes | list[str] | None) -> None:
         """Say what a read returned: text, None for "absent", or for LIST the items as a list of texts."""
@@ -95,8 +120,8 @@ class Op:
 
     def expect(self, response: Response, *statuses: int) -> Response:
         """Note the response's status and hold it against those given, or the table. Raises ClientError."""
-        self._status = response.status
-        return response.expect(*statuses)
+        self._status = status = response.status
+        return response if status in statuses else response.expect(*statuses)
 
     def fail(self, code: str, detail: str = "") -> None:
         """End the op as failed: it surely had no effect. Raises ClientError."""
