@@ -157,8 +157,10 @@ class _Small:
     def _needed(self, group: Column) -> Column:
         rows = np.flatnonzero(self.edges.kind == self.one.need)
         same = group[self.source[rows]] == group[self.target[rows]]
+        if self.one.rule == APART:  # it may be left by this edge after an rw
+            same |= group[self.source[rows] + len(self.names)] == group[self.target[rows]]
         inside: Column = np.unique(group[self.target[rows[same]]])
-        return inside
+        return inside[inside >= 0]
 
     def _groups(self) -> Column:
         if self.one.rule == SINGLE:

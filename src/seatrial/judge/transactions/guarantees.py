@@ -37,7 +37,7 @@ CLAIMS = {
 
 
 def rules_of(name: str, r: Registers) -> Iterator[Rule]:
-    """Yield which write comes before which, under one guarantee."""
+    """Yield which write comes before which, under one guarantee; the same twice: the read saw just that write."""
     yield from _always(r)
     yield from {
         "monotonic-reads": _monotonic_reads,
@@ -69,7 +69,7 @@ def _read_your_writes(r: Registers) -> Iterator[Rule]:
         last: dict[Any, int] = {}
         for reader in session:
             for key, writer in dict.fromkeys(r.reads[reader]):
-                if key in last and last[key] != writer:
+                if key in last:
                     yield last[key], writer, reader, key, "was written by the reader's own session before"
             last.update(dict.fromkeys(r.writes[reader], reader))
 
@@ -82,7 +82,7 @@ def _monotonic_reads(r: Registers) -> Iterator[Rule]:
             for key, writer in dict.fromkeys(r.reads[reader]):
                 others = known.get(key, [])
                 for other in others:
-                    if other not in (writer, reader):
+                    if other != reader:
                         yield other, writer, reader, key, "was read by the reader's session before"
                 known[key] = [w for w in dict.fromkeys((writer, *others)) if w == writer != INITIAL or w == reader]
             for _, writer in dict.fromkeys(r.reads[reader]):
@@ -116,7 +116,8 @@ def _monotonic_writes(r: Registers) -> Iterator[Rule]:
                 for s in by_key.get(key, ()):
                     places, who = wrote[s, key]
                     at = bisect_right(places, seen.get(s, 0) - 1)
-                    if at and who[at - 1] not in (writer, reader):
+                    at -= bool(at and who[at - 1] == reader)
+                    if at:
                         yield who[at - 1], writer, reader, key, "came before a write of its session that was seen"
 
 
@@ -152,7 +153,7 @@ def _writes_follow_reads(r: Registers) -> Iterator[Rule]:
                 seen[s] = max(seen.get(s, 0), at + 1)
             for key, writer in dict.fromkeys(r.reads[reader]):
                 for other in told.get(key, ()):
-                    if other not in (writer, reader):
+                    if other != reader:
                         yield other, writer, reader, key, "was read before a write of that session that was seen"
 
 

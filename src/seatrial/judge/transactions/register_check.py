@@ -31,7 +31,9 @@ def check(recorded: Recorded, options: Options) -> Finding:
     judged = Judged()
     r = registers_of(recorded, options, judged)
     judge(r, level, options, judged)
-    return finding("rw-register", judged, level, examined=r.examined, vacuous=_vacuous(r), note=note)
+    return finding(
+        "rw-register", judged, level, examined=r.examined, vacuous="" if judged.kept else _vacuous(r), note=note
+    )
 
 
 def explain(recorded: Recorded, options: Options) -> list[CyclePicture]:
