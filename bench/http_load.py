@@ -1,12 +1,14 @@
 """HTTP load on one core: our crew worker with every request journalled and checked, beside other tools in one run.
 
-    python bench/http_load.py [--rounds N] [--seconds S] [--only WORD ...]
+    python bench/http_load.py [--rounds N] [--seconds S] [--only WORD ...] [--one-cpu]
 
 The client has one CPU to itself, the server the other one. The server is bench/server.c (one thread, epoll), compiled
 with cc; without cc a Python one stands in, which is slower than some clients: the heading says so. Each tool drives it
 with 32 keep-alive connections, in an order that changes by round. Printed are medians: CPU microseconds a request (user
 + system of the client; a noisy neighbour hardly changes it), requests a second for each core used, and by how much each
 tool is dearer than ours. Of our worker, Locust and aiohttp the time from ready on counts; wrk and hey start at once.
+With --one-cpu the server runs on the client's CPU, as a batch process: then neighbours on the other CPU cannot make
+the client wait and lose its caches, which on a busy machine doubles the cost of Python.
 Our rows are held against what the server counted. Then the pacing at 1,000 arrivals a second. It judges nothing.
 
 Peers: wrk and hey from the PATH; Locust and aiohttp from the interpreter that LOCUST_PYTHON names (or from this one).
@@ -115,7 +117,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
 class Server:
     """The server under load, on its own CPU."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, cpu: int, *arguments: str) -> None:
         self.native = shutil.which("cc") is not None
         command = [sys.executable, "-c", SERVER]
         if self.native:
@@ -124,7 +126,9 @@ class Server:
                 subprocess.run(["cc", "-O2", "-o", str(program), str(source)], check=True)
             command = [str(program), *arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        psutil.Process(self._process.pid).cpu_affinity([SERVER_CPU])
+        psutil.Process(self._process.pid).cpu_affinity([cpu])
+        if cpu == CLIENT_CPU:  # it must not interrupt the client for each request
+            os.sched_setscheduler(self._process.pid, os.SCHED_BATCH, os.sched_param(0))
         self.port = int(self._line())
 
     def _line(self) -> str:
@@ -341,16 +345,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--only", nargs="+", default=[""], help="only tools whose name holds one of these words")
+    parser.add_argument("--one-cpu", action="store_true", help="server and client on one CPU: for a busy machine")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="seatrial-bench-") as name:
         folder = Path(name)
         chosen = {n: run for n, run in tools(folder).items() if any(word in n for word in args.only)}
-        server, unique = Server(folder), Server(folder, "unique")
+        cpu = CLIENT_CPU if args.one_cpu else SERVER_CPU
+        server, unique = Server(folder, cpu), Server(folder, cpu, "unique")
         try:
             what = "C, epoll" if server.native else "PYTHON, SLOWER THAN SOME CLIENTS (no cc here)"
-            heading = (
-                f"server: {what}, CPU {SERVER_CPU}; client on CPU {CLIENT_CPU} of {len(CPUS)}; {args.rounds} rounds"
-            )
+            heading = f"server: {what}, CPU {cpu}; client on CPU {CLIENT_CPU} of {len(CPUS)}; {args.rounds} rounds"
             show(heading, rounds(server, chosen, args.rounds, args.seconds))
             if server.native:
                 few = {n: run for n, run in chosen.items() if "seatrial" in n or n == "wrk"}

@@ -13,6 +13,7 @@ from seatrial.errors import ClientError
 
 MAX_BODY = 256 * 1024 * 1024
 _MOST_HEADS, _LONGEST_HEAD = 256, 2048
+_PATIENCE = 16  # a connection whose heads are new so often in a row does not look into the table for a while
 _NO_BODY = frozenset({204, 304})
 Known = tuple[int, int, bool]  # status, length of the body, whether the connection can be used again
 KNOWN_HEADS: dict[bytes, Known] = {}
@@ -22,14 +23,16 @@ _seen_once: set[bytes] = set()  # a head is looked at more closely when it comes
 class Answer:
     """The answer that a connection waits for. `take` is given what was received, until it returns True."""
 
-    __slots__ = ("_asked_head", "_body", "_complete", "_fresh", "_headers_done", "_parser", "_received", "_size",
-                 "_until_eof", "body", "error", "keep", "raw", "status")  # fmt: skip
+    __slots__ = ("_asked_head", "_complete", "_fresh", "_headers_done", "_misses", "_parser", "_parts", "_received",
+                 "_size", "_until_eof", "body", "error", "keep", "raw", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self._parser: httptools.HttpResponseParser | None = None
         self.keep = True
         self.error: ClientError | None = None
-        self.raw = self.body = b""
+        self.raw = self.body = self._received = b""
+        self._parts: list[bytes] | None = None  # of a body that came in more than one
+        self._size = self._misses = 0
         self.status = 0
         self.expect(asked_head=False)
 
@@ -40,16 +43,24 @@ class Answer:
 
     def take(self, data: bytes) -> bool:
         """Take what was received; return whether the answer is complete or `error` says what is wrong with it."""
-        if self._fresh:
-            end = data.find(b"\r\n\r\n") + 4
-            raw = data[:end]
-            known = KNOWN_HEADS.get(raw)
-            if known is not None and known[1] == len(data) - end and not self._asked_head:
-                self.status, _, self.keep = known
-                self.raw, self.body = raw, data[end:]
-                return True
-            return self._parse_first(data, end)
-        return self._parse(data)
+        if not self._fresh:
+            return self._parse(data)
+        if self._misses >= _PATIENCE:
+            self._misses = (self._misses + 1) % (16 * _PATIENCE)
+            return self._parse_first(data)
+        end = data.find(b"\r\n\r\n") + 4
+        raw = data[:end]
+        known = KNOWN_HEADS.get(raw)
+        if known is not None and known[1] == len(data) - end and not self._asked_head:
+            self.status, _, self.keep = known
+            self.raw, self.body = raw, data[end:]
+            self._misses = 0
+            return True
+        self._misses += 1
+        done = self._parse_first(data)
+        if done and self.error is None and 4 < end <= _LONGEST_HEAD and not self._asked_head:
+            self._meet(raw, len(data) - end)
+        return done
 
     def end(self) -> bool:
         """Take the end of the connection; return whether that completes an answer."""
@@ -60,23 +71,19 @@ class Answer:
 
     # -- what the table does not know
 
-    def _parse_first(self, data: bytes, end: int) -> bool:
+    def _parse_first(self, data: bytes) -> bool:
         self._fresh = False
-        self._received: list[bytes] = []
-        self._body: list[bytes] = []
-        self._size = 0
+        self._received = self.body = b""
+        self._parts = None
         self._complete = self._headers_done = self._until_eof = False
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
-        done = self._parse(data)
-        if done and self.error is None and 4 < end <= _LONGEST_HEAD and not self._asked_head:
-            self._meet(data[:end], len(data) - end)
-        return done
+        return self._parse(data)
 
     def _parse(self, data: bytes) -> bool:
         assert self._parser is not None
         if not self._headers_done:
-            self._received.append(data)
+            self._received += data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -87,12 +94,14 @@ class Answer:
                 self.error = ClientError("protocol-error", certain=False, detail=str(error))
         if self._complete:
             self._finish()
-        return self._complete or self.error is not None
+            return True
+        return self.error is not None
 
     def _finish(self) -> None:
-        self.raw = self._received[0] if len(self._received) == 1 else b"".join(self._received)
-        self.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._received, self._body = [], []
+        self.raw, self._received = self._received, b""
+        if self._parts is not None:
+            self.body = b"".join(self._parts)
+            self._parts = None
 
     def _meet(self, head: bytes, length: int) -> None:
         if head in _seen_once:
@@ -133,15 +142,20 @@ class Answer:
             self._complete = True
         elif not self._parser.should_keep_alive():
             self.keep = False
-            names = {name.lower() for name, _ in headers_of(b"".join(self._received))}
+            names = {name.lower() for name, _ in headers_of(self._received)}
             self._until_eof = not names & {b"content-length", b"transfer-encoding"}
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
         if self._complete:
             return
+        if not self.body:
+            self.body, self._size = body, len(body)
+            return
+        if self._parts is None:
+            self._parts = [self.body]
+        self._parts.append(body)
         self._size += len(body)
-        self._body.append(body)
         if self._size > MAX_BODY:
             self.keep = False
             self.error = ClientError("too-large", certain=False, detail=f"a body above {MAX_BODY} bytes")
