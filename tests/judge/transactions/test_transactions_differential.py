@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from seatrial.judge import models
 from seatrial.judge.modelling import Options
 from seatrial.judge.transactions import append_check, jit
+from seatrial.judge.transactions.anomalies import Judged
+from seatrial.judge.transactions.append_graph import orders_of
+from seatrial.judge.transactions.columns import appends_of
 from seatrial.judge.transactions.graph import components, edges_of, linked
-from seatrial.judge.transactions.samples import Dice, recorded_of, serial_history
+from seatrial.judge.transactions.levels import level_named
+from seatrial.judge.transactions.lists import as_registers
+from seatrial.judge.transactions.register_check import judge as judge_registers
+from seatrial.judge.transactions.samples import Dice, random_history, recorded_of, serial_history
 from seatrial.verdict import Outcome
 
 MANY = {"list-append": 1_500, "rw-register": 3_000, "causal": 3_000, "monotonic-reads": 4_000}
@@ -60,3 +66,20 @@ def test_compiled_and_plain_kernels_say_the_same(monkeypatch: pytest.MonkeyPatch
     assert append_check.check(sound, Options()).outcome is Outcome.PASS
     assert append_check.check(broken, Options()).outcome is Outcome.FAIL
     assert np.iinfo(np.int32).max > len(txns)
+
+
+@pytest.mark.parametrize("level", ["strong-session-snapshot-isolation", "strong-snapshot-isolation", "serializable"])
+def test_cycles_of_lists_and_the_search_for_an_order_say_the_same(level: str) -> None:
+    """Two methods that share nothing but the version orders, on histories too large for brute force."""
+    dice, outcomes = Dice(99), set()
+    for _ in range(500):
+        recorded = recorded_of(random_history(dice, True, 9))
+        columns, named, judged = appends_of(recorded), level_named(level), Judged()
+        by_cycles = append_check.judge(columns, named, Options())
+        if {"G1a", "G1b", "internal", "incompatible-order", "unwritten-read"} & set(by_cycles.counts):
+            continue
+        registers = as_registers(columns, orders_of(columns), realtime=True)
+        judge_registers(registers, named, Options(), judged)
+        assert bool(by_cycles.against(named)) == bool(judged.against(named)), recorded
+        outcomes.add(bool(judged.against(named)))
+    assert outcomes == {True, False}
