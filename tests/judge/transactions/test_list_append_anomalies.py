@@ -122,3 +122,9 @@ def test_appends_that_no_read_saw_still_order_what_read_before_them() -> None:
     finding = check(history("a@0-9 x:[] y+1\nb@1-8 y:[] x+1"), Options(level="serializable"))
     assert finding.outcome is Outcome.FAIL
     assert "G2-item" in finding.figures
+
+
+def test_an_open_transaction_of_which_something_was_seen_took_effect_as_a_whole() -> None:
+    finding = check(history("a@0-? y+1 x+2\nb@0-9 y:1 x:[]"), Options(level="snapshot-isolation"))
+    assert finding.outcome is Outcome.FAIL
+    assert "G-single" in finding.figures

@@ -104,3 +104,9 @@ def test_levels_have_their_usual_short_names_and_a_hint_for_others() -> None:
     assert level_named("Serializability").name == "serializable"
     with pytest.raises(UsageError, match="did you mean 'serializable'"):
         level_named("serializible")
+
+
+def test_a_key_read_before_and_after_another_writer_was_seen_is_held_after_it() -> None:
+    """The same value before and after: it is the later read that may not be older."""
+    recorded = history("a y=3 x=4\nb y?nil x?4 y?nil", realtime=False)
+    assert check(recorded, Options(level="read-committed")).outcome is Outcome.FAIL

@@ -102,7 +102,7 @@ def _read_edges(a: Appends, made: Orders, steps: int) -> Edges:
 
 
 def unseen_edges(a: Appends, made: Orders, first_node: int) -> tuple[Edges, int]:
-    """Dependencies on committed appends that no read saw: they come after all that was seen of their key.
+    """Dependencies on appends that took effect and no read saw: they come after all that was seen of their key.
 
     Their order among themselves is not known. Readers of the whole key that append nothing lead to one node a key,
     and from there to each such append, so that the edges stay few.
@@ -111,7 +111,7 @@ def unseen_edges(a: Appends, made: Orders, first_node: int) -> tuple[Edges, int]
     sound = np.ones(keys, np.bool_)
     sound[a.key[(made.fault & kernels.INCOMPATIBLE) != 0]] = False
     unseen = np.flatnonzero(
-        (a.kind == APPEND) & (a.status[a.txn] == COMMITTED) & (made.place[:rows] < 0) & (made.writer[:rows] >= 0)
+        (a.kind == APPEND) & made.counted[a.txn] & (made.place[:rows] < 0) & (made.writer[:rows] >= 0)
     )
     unseen = unseen[sound[a.key[unseen]]]
     if not len(unseen):

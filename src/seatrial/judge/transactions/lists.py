@@ -77,7 +77,7 @@ def _writes(a: Appends, txn: int) -> set[Any]:
 def open_keys(a: Appends, made: Orders) -> int:
     """Return how many keys have two or more committed appends that no read saw: their order is open."""
     rows = len(a.kind)
-    unseen = (a.kind == APPEND) & (a.status[a.txn] == COMMITTED) & (made.place[:rows] < 0)
+    unseen = (a.kind == APPEND) & made.counted[a.txn] & (made.place[:rows] < 0)
     pairs = np.unique(a.key[unseen] * np.int64(a.many) + a.txn[unseen])
     _, many = np.unique(pairs // max(1, a.many), return_counts=True)
     return int((many > 1).sum())

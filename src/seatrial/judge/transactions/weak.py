@@ -50,12 +50,14 @@ def _committed(r: Registers) -> Iterator[Forced]:
     for reader, reads in enumerate(r.reads):
         if len(reads) < 2:
             continue
-        by_key: dict[Any, list[tuple[int, int]]] = {}
+        by_key: dict[Any, list[tuple[int, int]]] = {}  # last place and writer of reads in a row
         first: dict[int, int] = {}
         for at, (key, writer) in enumerate(reads):
             first.setdefault(writer, at)
             runs = by_key.setdefault(key, [])
-            if not runs or runs[-1][1] != writer:
+            if runs and runs[-1][1] == writer:
+                runs[-1] = (at, writer)
+            else:
                 runs.append((at, writer))
         for writer, place in first.items():
             if writer == INITIAL:
@@ -65,11 +67,10 @@ def _committed(r: Registers) -> Iterator[Forced]:
 
 
 def _next_other(runs: list[tuple[int, int]], writer: int, place: int, reader: int, key: Any) -> Iterator[Forced]:
-    at = bisect_right(runs, (place, 1 << 60))
-    start = max(0, at - 1)  # the run that holds `place` may go on after it
-    for began, other in runs[start:]:
-        if other != writer and began > place:
-            yield writer, other, reader, key
+    """What the next read of the key after `place` from another writer shows; later ones follow from it."""
+    for at in range(bisect_right(runs, (place, 1 << 60)), len(runs)):
+        if runs[at][1] != writer:
+            yield writer, runs[at][1], reader, key
             return
 
 
