@@ -116,6 +116,10 @@ class Trial:
         if self.stages.injector:
             self.stages.injector.stage_began(stage.name)
         outcome, reason = await self._outcome_of(stage, breakable=not always)
+        if outcome == "fail" and self._recorder.trouble:
+            # The journal itself could not be written: that is evidence, and an app that cannot go on in such a place
+            # has not failed its trial.
+            outcome, reason = "environment", f"{reason}; while {self._recorder.trouble}"
         self._stage_event(stage.name, "end", outcome=outcome, reason=reason)
         trouble = reason if outcome != "pass" else self._recorder.trouble
         if trouble and not self.failed:
