@@ -50,6 +50,9 @@ def test_any_mark_is_read_back_from_a_process(tag: str) -> None:
 @pytest.mark.proves("S2P-11")
 def test_a_zombie_is_dead_and_a_pid_with_another_start_is_a_stranger() -> None:
     child = subprocess.Popen(["sleep", "600"])
+    end = time.monotonic() + 5
+    while not proc.command(child.pid) and time.monotonic() < end:  # it is empty for an instant while exec works
+        pass
     ticks = proc.start_ticks(child.pid)
     assert proc.alive(child.pid, ticks)
     assert not proc.alive(child.pid, ticks + 1)
