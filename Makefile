@@ -27,7 +27,7 @@ unit: $(READY)
 	$(BIN)/pytest -m "not real and not soak" -n 2 --junitxml $(RESULTS)/unit.xml
 
 real: $(READY)
-	$(BIN)/pytest -m "real and not soak" --junitxml $(RESULTS)/real.xml
+	$(BIN)/pytest -m "real and not soak" -n 2 --dist loadfile --junitxml $(RESULTS)/real.xml
 
 soak: $(READY)
 	$(BIN)/pytest -m soak --timeout 7200
