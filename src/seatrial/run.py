@@ -23,7 +23,7 @@ from seatrial.engine.healing import Healed, heal_dead_run, heal_run
 from seatrial.engine.lifecycle import Trial
 from seatrial.engine.parts import Parts
 from seatrial.errors import EnvironmentTrouble, InternalError, UsageError
-from seatrial.history import AnyEvent, ArtefactInstalled, ProbeSample, RunStarted
+from seatrial.history import AnyEvent, ProbeSample, RunStarted
 from seatrial.host import undoing
 from seatrial.plan import Plan
 from seatrial.ports import Deployment, Say, Site
@@ -287,7 +287,6 @@ def judge_folder(path: Path, *, before_teardown: bool = False, clock: Clock | No
         history,
         run=folder.name,
         today=iso_utc((clock or SystemClock()).wall_ns())[:10],
-        digests={e.artefact: e.digest for e in history.of(ArtefactInstalled)},
         before_teardown=before_teardown,
     )
     if not before_teardown:

@@ -137,14 +137,13 @@ def verdict(
     *,
     run: str,
     today: str,
-    digests: Mapping[str, str] | None = None,
     limits: MachineLimits | None = None,
     before_teardown: bool = False,
     checks: Mapping[str, Check] = CHECKS,
 ) -> Verdict:
     """Judge a whole run.
 
-    run: its name. today: the ISO date on which waivers are held against their expiry. digests: by artefact name.
+    run: its name. today: the ISO date on which waivers are held against their expiry.
     before_teardown: the app is still up, so teardown decides nothing yet. The same arguments give the same bytes.
     """
     findings = judge_run(plan, history, limits=limits, checks=checks)
@@ -165,7 +164,7 @@ def verdict(
         ended=history.anchor.iso(history.end_ns) if started else None,
         outcome=outcome,
         reason=reason,
-        artefacts=artefacts_seen(plan, history, digests or {}),
+        artefacts=artefacts_seen(plan, history),
         stages=stages,
         checks=findings,
         faults=fault_results(plan, history),

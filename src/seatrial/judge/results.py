@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
 
 from seatrial import plan as plans
-from seatrial.history import FaultEvent, History, IdentitySeen, Injection, Interruption, StageEvent
+from seatrial.history import ArtefactInstalled, FaultEvent, History, IdentitySeen, Injection, Interruption, StageEvent
 from seatrial.judge import recovery
 from seatrial.judge.base import complete
 from seatrial.judge.faults import missing_step
@@ -81,20 +80,19 @@ def _recovery_params(plan: plans.Plan) -> dict[str, object]:
         return complete(recovery.CHECK, {})
 
 
-def artefacts_seen(plan: plans.Plan, history: History, digests: Mapping[str, str]) -> tuple[ArtefactSeen, ...]:
-    """Return each artefact of the plan with its digest and what the app itself said last."""
-    said: dict[tuple[str, str], str] = {}
-    for reading in history.of(IdentitySeen):
-        said[reading.artefact, reading.source] = reading.observed
+def artefacts_seen(plan: plans.Plan, history: History) -> tuple[ArtefactSeen, ...]:
+    """Return each artefact of the plan: the version and digest that were installed, and what the app said last."""
+    installed = {event.artefact: event for event in history.of(ArtefactInstalled)}
+    said = {reading.artefact: reading.observed for reading in history.of(IdentitySeen) if reading.source == "app"}
     results = []
     for artefact in plan.artefacts:
-        digest = digests.get(artefact.name, "") or said.get((artefact.name, "artefact"), "")
+        found = installed.get(artefact.name)
         results.append(
             ArtefactSeen(
                 name=artefact.name,
-                version=artefact.version,
-                digest=digest,
-                observed=said.get((artefact.name, "app"), ""),
+                version=found.version if found else artefact.version,
+                digest=found.digest if found else "",
+                observed=said.get(artefact.name, ""),
                 provider=artefact.provider,
             )
         )
