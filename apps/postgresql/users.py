@@ -23,8 +23,8 @@ class Client(User):
         connection = await self.connected()
         try:
             await connection.execute("create table if not exists lists (key text primary key, elements text not null)")
-        except asyncpg.UniqueViolationError:  # another client was making it at the same moment
-            pass
+        except (asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.DuplicateTableError):
+            pass  # another client was making it at the same moment; which of these is said depends on how far it was
 
     async def on_stop(self) -> None:
         if self.connection is not None:
