@@ -135,6 +135,7 @@ def test_etcd_lock_has_one_holder_when_nobody_dozes(tmp_path: Path) -> None:
     assert_green(trial(tmp_path, "etcd", "default", "doze=0s", "length=8s"))
 
 
+@pytest.mark.soak  # PostgreSQL itself lets a G2-item through now and then: a finding, and no basis for a quick test
 def test_postgresql_is_serializable_where_it_says_so(tmp_path: Path) -> None:
     assert_green(trial(tmp_path, "postgresql", "default", "length=8s"))
 
