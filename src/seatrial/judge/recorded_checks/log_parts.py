@@ -84,7 +84,7 @@ def _step(op: RecordedOp) -> Step | None:
     step = Step(op)
     value = op.value if op.outcome == OK else op.arg
     for mop in value if isinstance(value, (list, tuple)) else ():
-        if not isinstance(mop, (list, tuple)) or not mop:
+        if not isinstance(mop, (list, tuple)) or not mop or not isinstance(mop[0], str):
             continue
         if mop[0] in SENDS and len(mop) == 3:
             step.sent.setdefault(str(mop[1]), []).append(_sent(mop[2], op))
